@@ -1,0 +1,1 @@
+"""Addonry looks after the add-ons of Kubernetes clusters."""
