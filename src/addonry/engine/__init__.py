@@ -1,0 +1,95 @@
+"""The engine room: runs steps, survives crashes. This is its door.
+
+The task row is the truth; the engine's queue only hands it out. What the engine needs from outside it declares here
+(``TaskLog``, ``Steps``), and ``app.py`` brings the two together.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from addonry.model.ids import TaskId
+from addonry.model.tasks import Event, Outcome, StepName, StepRecord, Task
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+Step = Callable[[Task], Awaitable[Outcome]]
+"""Runs the present step of a task's present change. Short, bears repeating, reports an outcome."""
+
+Steps = Mapping[StepName, Step]
+
+
+class TaskLog(Protocol):
+    """Where tasks are kept; the engine's only memory."""
+
+    async def task(self, task: TaskId) -> Task:
+        """The task as saved last. Raises TaskNotFound."""
+        ...
+
+    async def claim(self, task: TaskId, *, run: int, claim: str) -> Task | None:
+        """Make *claim* the one that may save the task; None when the run is superseded or the task has ended.
+
+        A task that was RUNNING comes back with ``crashes`` counted up: its last worker died.
+        """
+        ...
+
+    async def save(
+        self, task: Task, *, claim: str, events: Sequence[Event] = (), step: StepRecord | None = None
+    ) -> Task | None:
+        """Write the task with its events and step in one transaction, if *claim* still owns it and ``task.revision``
+        is the one read. The saved task with its new revision, or None when another came first.
+        """
+        ...
+
+    async def unfinished(self) -> Sequence[tuple[TaskId, int, str]]:
+        """Id, run and cluster of every task that is queued or running, oldest first."""
+        ...
+
+    async def requeue(self, task: TaskId, *, run: int, enqueue: "Callable[[Connection, int], None]") -> bool:
+        """Raise the task's run from *run* by one and call *enqueue* with it in the same transaction."""
+        ...
+
+
+class Engine(Protocol):
+    """A durable queue of tasks and the worker that carries them out."""
+
+    def enqueue(self, connection: "Connection", task: TaskId, *, run: int, cluster: str) -> None:
+        """Put the task's run into the queue, within the caller's transaction."""
+        ...
+
+    async def start(self, log: TaskLog, steps: Steps) -> None:
+        """Begin to carry tasks out, first those that a dead worker left. Call once."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop in under a second. Steps under way are abandoned; the next start repeats them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine works."""
+
+    database_url: str
+    """SQLAlchemy URL of the database that also holds the task rows."""
+    concurrency: int = 20
+    lanes: int = 3
+    """How many tasks run on one cluster at once."""
+    poll_seconds: float = 0.2
+    step_seconds: float = 900.0
+    """The longest one call of a step may take."""
+    crash_limit: int = 5
+    """A task whose worker died this often in a row is given up."""
+    lock_file: Path | None = None
+
+
+def open_engine(settings: EngineSettings) -> Engine:
+    """The engine on a database whose schema exists."""
+    from addonry.engine.queue import DbosEngine
+
+    return DbosEngine(settings)
+
+
+__all__ = ["Engine", "EngineSettings", "Step", "Steps", "TaskLog", "open_engine"]

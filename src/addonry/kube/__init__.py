@@ -1,0 +1,162 @@
+"""The kube room: all that speaks to a cluster. This is its door.
+
+From outside only what stands here is imported: ``open_cluster`` gives a ``LiveCluster``. Every call raises the
+ClusterTrouble and ChartTrouble errors of ``model.errors``, HelmFailed, and nothing else; each ends in bounded time.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from addonry.model.catalog import ChartArchive
+from addonry.model.components import Found, Health, Inventory, Placement
+from addonry.model.ids import TaskId, Version
+from addonry.model.tasks import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a component is to run: for a Helm release a chart and values, for a plain workload an image tag."""
+
+    version: Version
+    archive: ChartArchive
+    values: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The whole of the user's values; None keeps those of the installed release (none on a first install)."""
+    container: str = ""
+    """Plain workload: the container whose image changes; empty means the first."""
+    tag: str = ""
+    """Plain workload: the new image tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The first look at a cluster."""
+
+    kubernetes: str
+    nodes: int
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What the API server says to the target's objects without storing them."""
+
+    objects: int
+    conflicts: tuple[tuple[str, str], ...] = ()
+    """Pairs of field and the manager that owns it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One look at the workloads of a component while they move."""
+
+    percent: int
+    health: Health
+    note: str
+    """For people: ``Deployment coredns: 1 of 2 updated``, or the named reason of a stall."""
+    stall: str = ""
+    """A stable reason when it cannot go on by itself: ImagePullBackOff, CrashLoopBackOff, Unschedulable,
+    ProgressDeadlineExceeded, ...; empty otherwise."""
+
+
+class LiveCluster(Protocol):
+    """A cluster that answers, reached with one kubeconfig. Safe for concurrent use."""
+
+    async def probe(self) -> Probe:
+        """Ask for version and nodes; the cheapest proof that address and credentials are right."""
+        ...
+
+    async def take_inventory(self) -> Inventory:
+        """Everything that runs there, in a fixed number of requests. Forbidden lists are named, not raised."""
+        ...
+
+    async def find(self, placement: Placement) -> Found | None:
+        """One component, read afresh; None when nothing is there."""
+        ...
+
+    async def render(self, placement: Placement, target: Target) -> str:
+        """The target's manifests. Raises ValuesInvalid, RenderFailed. Writes nothing."""
+        ...
+
+    async def dry_run(self, placement: Placement, target: Target) -> DryRun:
+        """Send what *apply* would send with ``dryRun=All``. Raises ClusterRejected for objects the server refuses."""
+        ...
+
+    async def snapshot(self, placement: Placement) -> Snapshot:
+        """What to go back to: the deployed revision, or the present images."""
+        ...
+
+    async def apply_crds(self, placement: Placement, target: Target) -> int:
+        """Create or update the chart's CRDs by server-side apply; how many. Helm itself never updates them."""
+        ...
+
+    async def apply(self, placement: Placement, target: Target, *, task: TaskId, snapshot: Snapshot) -> None:
+        """Make the component run the target, without waiting for its pods.
+
+        Bears repeating: what *task* has already applied is left alone, and a release that a killed run of it left
+        ``pending-*`` is unlocked and applied again. Never uninstalls.
+        """
+        ...
+
+    def follow_rollout(self, placement: Placement) -> AsyncIterator[Rollout]:
+        """Look at the component's workloads at once and again whenever they change, until the caller stops.
+
+        The last look has health Current, or Failed with a named stall. Outlasts cut watches; raises
+        ClusterUnreachable only when the server stays away.
+        """
+        ...
+
+    async def assess_health(self, placement: Placement) -> Rollout:
+        """One look at everything the component owns: workloads, and the APIServices Helm does not look at."""
+        ...
+
+    async def rollback(self, placement: Placement, snapshot: Snapshot, *, task: TaskId) -> None:
+        """Bring back what *snapshot* recorded; a repeated call changes nothing. Never uninstalls what was there.
+
+        With an empty snapshot (a first install that failed) the release is taken back.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up connections. The object is not used afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KubeSettings:
+    """How to speak to clusters."""
+
+    work_directory: Path
+    """Where Helm's children have their homes and locks; removed freely between runs."""
+    helm_binary: str | None = None
+    """A ``helm`` command to use instead of the packaged SDK."""
+    request_seconds: float = 10.0
+    """The longest wait for an answer to one request."""
+    helm_seconds: float = 120.0
+    """The hard deadline of one Helm operation; then its process is killed."""
+    may_run_plugins: bool = False
+    """Whether a kubeconfig may name commands and files (the user's own, on the CLI; never an uploaded one)."""
+
+
+def open_cluster(
+    kubeconfig: str | bytes, settings: KubeSettings, *, context: str | None = None, base: Path | None = None
+) -> LiveCluster:
+    """A cluster by its kubeconfig; nothing is sent yet. Raises KubeconfigRejected.
+
+    *base* is the folder that relative file paths in the kubeconfig refer to, where those are allowed.
+    """
+    from addonry.kube.cluster import HttpCluster
+
+    return HttpCluster.open(kubeconfig, settings, context=context, base=base)
+
+
+__all__ = [
+    "DryRun",
+    "KubeSettings",
+    "LiveCluster",
+    "Probe",
+    "Rollout",
+    "Target",
+    "open_cluster",
+]

@@ -1,0 +1,198 @@
+"""What users ask for: gather facts, ask the rules, commit. This is the door for ``gateway``, ``web`` and ``cli``.
+
+``Lifecycle`` is the whole of what the outside may ask. Every method raises the errors of ``model.errors`` and returns
+values of ``model`` or of this module.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from addonry.model.catalog import CatalogEntry, ChartContents, Offer
+from addonry.model.clusters import Cluster
+from addonry.model.components import Component
+from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
+from addonry.model.keys import AccessKey, Credential
+from addonry.model.readiness import Readiness
+from addonry.model.tasks import Change, Event, Status, StepRecord, Task
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentStatus:
+    """One component of one cluster: what runs, what fits, what blocks, and how its last task goes or went."""
+
+    name: ComponentName
+    component: Component | None
+    """None when it is not installed."""
+    entry: CatalogEntry | None
+    """None when the catalog does not know it."""
+    readiness: Readiness
+    task: Task | None = None
+    change: Change | None = None
+    """The newest task of the component, and what it does or did to it; both None when there never was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstallRequest:
+    """Install one component; *version* None means the newest that fits."""
+
+    name: str
+    version: Version | None = None
+    values: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeRequest:
+    """Upgrade one component; *version* None means the newest that fits, *values* None keeps the present ones."""
+
+    name: str
+    version: Version | None = None
+    expected: Version | None = None
+    """What the caller believes is installed; refused when it is not."""
+    values: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHistory:
+    """A task with all its steps and events."""
+
+    task: Task
+    steps: tuple[StepRecord, ...]
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogItem:
+    """One component of the catalog with the versions on offer, newest first."""
+
+    entry: CatalogEntry
+    offers: tuple[Offer, ...]
+    trouble: str = ""
+    """Why its repository could not be read last time, when it could not."""
+
+
+class Lifecycle(Protocol):
+    """All that can be asked of Addonry."""
+
+    # Clusters
+
+    async def register_cluster(self, name: str, kubeconfig: str, *, region: str, by: str) -> tuple[Cluster, TaskId]:
+        """Check that it answers, remember it, scan it. Raises KubeconfigRejected, ClusterUnreachable,
+        ClusterRefused, ClusterNameTaken, InvalidParameter; then nothing is remembered. The id is that of the
+        registration as a task would have; it has ended when this returns.
+        """
+        ...
+
+    async def clusters(self) -> tuple[Cluster, ...]:
+        """All registered clusters, by name."""
+        ...
+
+    async def cluster(self, cluster: ClusterId) -> Cluster:
+        """Raises ClusterNotFound."""
+        ...
+
+    async def remove_cluster(self, cluster: ClusterId, *, by: str) -> TaskId:
+        """Forget a cluster; what runs there stays. Raises ClusterNotFound, ComponentBusy while tasks run there."""
+        ...
+
+    async def scan(self, cluster: ClusterId) -> tuple[ComponentStatus, ...]:
+        """Look at the cluster now. Raises ClusterNotFound, ClusterUnreachable, ClusterRefused."""
+        ...
+
+    # Components
+
+    async def status(self, cluster: ClusterId) -> Mapping[str, ComponentStatus]:
+        """Every component that is installed or can be installed, by name, from what was last seen.
+
+        The same object comes back until something about the cluster changes, so that encodings of it can be kept.
+        Raises ClusterNotFound; never asks the cluster.
+        """
+        ...
+
+    async def resolve(self, name: str) -> str:
+        """The catalog's name for a name or alias; the name itself when the catalog does not know it."""
+        ...
+
+    async def values(self, cluster: ClusterId, name: str) -> Mapping[str, Any]:
+        """The present values of an installed component. Raises ComponentNotFound."""
+        ...
+
+    async def install(self, cluster: ClusterId, requests: Sequence[InstallRequest], *, by: str) -> Task:
+        """One task for all, refused as a whole when one is wrong."""
+        ...
+
+    async def upgrade(self, cluster: ClusterId, requests: Sequence[UpgradeRequest], *, by: str) -> Task:
+        """One task for all, refused as a whole when one is wrong."""
+        ...
+
+    # Tasks and events
+
+    async def task(self, task: TaskId) -> TaskHistory:
+        """Raises TaskNotFound."""
+        ...
+
+    async def tasks(
+        self,
+        cluster: ClusterId | None = None,
+        *,
+        statuses: Sequence[Status] = (),
+        kinds: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[Task, ...], int]:
+        """Newest first, and how many there are. Raises ClusterNotFound."""
+        ...
+
+    async def events(
+        self,
+        *,
+        cluster: ClusterId | None = None,
+        task: TaskId | None = None,
+        kind: str = "",
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[Event, ...], int]:
+        """Newest first, and how many there are."""
+        ...
+
+    # Catalog
+
+    async def catalog(self) -> tuple[CatalogItem, ...]:
+        """Everything the catalog knows, by name; never asks a repository."""
+        ...
+
+    async def catalog_item(self, name: str) -> CatalogItem:
+        """By name or alias. Raises ComponentNotFound."""
+        ...
+
+    async def chart(self, name: str, version: Version) -> ChartContents:
+        """Metadata, values and schema of one version's chart; may fetch it. Raises VersionNotFound, ChartTrouble."""
+        ...
+
+    async def sync_catalog(self) -> tuple[CatalogItem, ...]:
+        """Read the chart repositories now."""
+        ...
+
+    # Keys
+
+    async def create_key(self, name: str) -> Credential:
+        """A new access key; its secret is shown this once. Raises InvalidParameter."""
+        ...
+
+    async def keys(self) -> tuple[AccessKey, ...]:
+        """Oldest first, without secrets."""
+        ...
+
+    async def credential(self, key: str) -> Credential | None:
+        """For checking a signature."""
+        ...
+
+
+__all__ = [
+    "CatalogItem",
+    "ComponentStatus",
+    "InstallRequest",
+    "Lifecycle",
+    "TaskHistory",
+    "UpgradeRequest",
+]

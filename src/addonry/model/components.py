@@ -1,0 +1,132 @@
+"""What runs on a cluster: what was seen, and the component it was recognised as."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from addonry.model.ids import ComponentName, Version
+
+
+class SourceKind(StrEnum):
+    """How a component lives on a cluster."""
+
+    HELM = "helm"
+    WORKLOAD = "workload"
+
+
+class Owner(StrEnum):
+    """Who put the component there and would put it back."""
+
+    HELM = "Helm"
+    ARGO_CD = "Argo CD"
+    FLUX = "Flux"
+    KUBEADM = "kubeadm"
+    K3S = "k3s"
+    NOBODY = "nobody"
+
+
+class Health(StrEnum):
+    """What a workload's own fields say (the words of kstatus)."""
+
+    CURRENT = "Current"
+    IN_PROGRESS = "InProgress"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+class ReleaseStatus(StrEnum):
+    """The status of the newest revision of a Helm release; NONE for a plain workload."""
+
+    NONE = ""
+    DEPLOYED = "deployed"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    UNINSTALLING = "uninstalling"
+    UNINSTALLED = "uninstalled"
+    UNKNOWN = "unknown"
+    PENDING_INSTALL = "pending-install"
+    PENDING_UPGRADE = "pending-upgrade"
+    PENDING_ROLLBACK = "pending-rollback"
+
+    @property
+    def is_stuck(self) -> bool:
+        """Helm refuses every operation on a release in such a state (helm/helm#8987)."""
+        return self in _STUCK
+
+
+_STUCK = frozenset({ReleaseStatus.PENDING_INSTALL, ReleaseStatus.PENDING_UPGRADE, ReleaseStatus.PENDING_ROLLBACK})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Placement:
+    """Where a component lives: its source, and the release's or workload's address."""
+
+    source: SourceKind
+    namespace: str
+    name: str
+    kind: str = ""
+    """The workload's kind (``Deployment``, ...); empty for a Helm release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment, DaemonSet or StatefulSet, reduced to what decisions need."""
+
+    kind: str
+    namespace: str
+    name: str
+    images: tuple[str, ...]
+    health: Health
+    message: str = ""
+    ready: int = 0
+    desired: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing the inventory saw: a Helm release, or a workload that belongs to none."""
+
+    placement: Placement
+    version: Version
+    app_version: str
+    chart: str
+    owner: Owner
+    health: Health
+    message: str = ""
+    status: ReleaseStatus = ReleaseStatus.NONE
+    revision: int = 0
+    images: tuple[str, ...] = ()
+    values: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The user's own values of a Helm release; never logged, they may hold secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Everything one scan saw of a cluster."""
+
+    kubernetes: str
+    nodes: int
+    served: frozenset[str]
+    """API versions served, ``apps/v1`` style (core: ``v1``)."""
+    found: tuple[Found, ...]
+    denied: tuple[str, ...] = ()
+    """Lists the credentials were not allowed to make; what they hold is missing from *found*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A component of a cluster: something found, under the name the catalog gives it."""
+
+    name: ComponentName
+    found: Found
+    in_catalog: bool
+    observed_at: datetime | None = None
+
+    @property
+    def version(self) -> Version:
+        """The installed version: the chart's, or the image tag of a plain workload."""
+        return self.found.version

@@ -1,0 +1,73 @@
+"""May a component be changed now; each reason why not; and everything that was weighed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from addonry.model.catalog import CatalogEntry, Offer
+from addonry.model.clusters import Cluster
+from addonry.model.components import Component
+from addonry.model.ids import ComponentName, TaskId
+
+
+class Severity(StrEnum):
+    """A finding that blocks forbids the change; one that warns is told and nothing more."""
+
+    BLOCKS = "blocks"
+    WARNS = "warns"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """One finding of a readiness check: a stable id, a sentence, and what to do about it."""
+
+    id: str
+    message: str
+    remedy: str
+    severity: Severity = Severity.BLOCKS
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a decision about one component of one cluster depends on, gathered before."""
+
+    cluster: Cluster
+    name: ComponentName
+    component: Component | None
+    entry: CatalogEntry | None
+    offers: tuple[Offer, ...]
+    served: frozenset[str] = frozenset()
+    live_task: TaskId | None = None
+    values_errors: Mapping[str, tuple[str, ...]] | None = None
+    """Per version: what the chart's schema says against the present values; absent: not known."""
+    catalog_trouble: str = ""
+    """Why the component's repository could not be read, when it could not."""
+
+    @property
+    def kubernetes(self) -> str:
+        """The cluster's Kubernetes version, as it reports it."""
+        return self.cluster.kubernetes
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The verdict on one component: what would be installed next, and what stands in the way."""
+
+    findings: tuple[Blocker, ...]
+    target: Offer | None
+    """The newest version that fits and is newer than the installed one; None if there is none."""
+
+    @property
+    def blockers(self) -> tuple[Blocker, ...]:
+        """The findings that forbid the change."""
+        return tuple(each for each in self.findings if each.severity is Severity.BLOCKS)
+
+    @property
+    def is_ready(self) -> bool:
+        """Nothing stands in the way of a change now; says nothing about whether one is on offer."""
+        return not self.blockers
+
+    @property
+    def can_upgrade(self) -> bool:
+        """A version that fits exists, whether or not it may be installed now."""
+        return self.target is not None

@@ -1,0 +1,1 @@
+"""Decisions without I/O: facts and a moment in, a decision out."""

@@ -1,0 +1,204 @@
+"""The store room: all that outlives a restart. This is its door.
+
+SQLite by default, the same statements on PostgreSQL. Reads are cheap and inline; writes are short transactions.
+Kubeconfigs and the secrets of access keys are encrypted at rest and leave only through ``kubeconfig`` and
+``credential``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from addonry.model.clusters import Cluster
+from addonry.model.components import Component
+from addonry.model.ids import ClusterId, ComponentName, TaskId
+from addonry.model.keys import AccessKey, Credential
+from addonry.model.tasks import Change, Event, Status, StepRecord, Task
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the last scan learnt of a cluster beside its components."""
+
+    served: frozenset[str] = frozenset()
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShelvedIndex:
+    """A chart repository's index as last read, with what a conditional request needs."""
+
+    repository: str
+    body: bytes
+    etag: str = ""
+    last_modified: str = ""
+    fetched_at: datetime | None = None
+
+
+class Store(Protocol):
+    """Everything Addonry remembers. Also the engine's TaskLog and the catalogs' shelf."""
+
+    # Clusters
+
+    async def add_cluster(self, cluster: Cluster, kubeconfig: str, events: Sequence[Event] = ()) -> None:
+        """Remember a cluster. Raises ClusterNameTaken."""
+        ...
+
+    async def cluster(self, cluster: ClusterId) -> Cluster:
+        """Raises ClusterNotFound."""
+        ...
+
+    async def clusters(self) -> tuple[Cluster, ...]:
+        """All of them, by name."""
+        ...
+
+    async def save_cluster(self, cluster: Cluster) -> None:
+        """Update what is known of a cluster; one that was removed meanwhile stays removed."""
+        ...
+
+    async def remove_cluster(self, cluster: ClusterId, events: Sequence[Event] = ()) -> None:
+        """Forget a cluster, its components and kubeconfig; tasks and events stay. Raises ClusterNotFound."""
+        ...
+
+    async def kubeconfig(self, cluster: ClusterId) -> str:
+        """Decrypted. Raises ClusterNotFound."""
+        ...
+
+    async def save_inventory(
+        self, cluster: Cluster, components: Sequence[Component], surroundings: Surroundings
+    ) -> None:
+        """Replace what is known to run on the cluster, and the cluster's own row, in one transaction."""
+        ...
+
+    async def components(self, cluster: ClusterId) -> tuple[Component, ...]:
+        """By name."""
+        ...
+
+    async def surroundings(self, cluster: ClusterId) -> Surroundings:
+        """Empty before the first scan."""
+        ...
+
+    async def generation(self, cluster: ClusterId) -> int:
+        """A number that changes with every write about the cluster or its tasks. Raises ClusterNotFound."""
+        ...
+
+    # Tasks
+
+    async def submit(self, task: Task, events: Sequence[Event], enqueue: "Callable[[Connection], None]") -> None:
+        """Write a new task and call *enqueue* in the same transaction. Raises ComponentBusy (with the task that
+        runs) when one of its components has a live task; then nothing is written.
+        """
+        ...
+
+    async def task(self, task: TaskId) -> Task:
+        """Raises TaskNotFound."""
+        ...
+
+    async def claim(self, task: TaskId, *, run: int, claim: str) -> Task | None:
+        """See ``engine.TaskLog``."""
+        ...
+
+    async def save(
+        self, task: Task, *, claim: str, events: Sequence[Event] = (), step: StepRecord | None = None
+    ) -> Task | None:
+        """See ``engine.TaskLog``. *step* replaces the open record of the same component and step, else is added."""
+        ...
+
+    async def unfinished(self) -> Sequence[tuple[TaskId, int, str]]:
+        """See ``engine.TaskLog``."""
+        ...
+
+    async def requeue(self, task: TaskId, *, run: int, enqueue: "Callable[[Connection, int], None]") -> bool:
+        """See ``engine.TaskLog``."""
+        ...
+
+    async def tasks(
+        self,
+        cluster: ClusterId | None = None,
+        *,
+        statuses: Sequence[Status] = (),
+        kinds: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[Task, ...], int]:
+        """Newest first, and how many there are in all."""
+        ...
+
+    async def last_changes(self, cluster: ClusterId) -> Mapping[ComponentName, tuple[Task, Change]]:
+        """The newest task of each component that ever had one."""
+        ...
+
+    async def steps(self, task: TaskId) -> tuple[StepRecord, ...]:
+        """In the order they began."""
+        ...
+
+    async def events(
+        self,
+        *,
+        cluster: ClusterId | None = None,
+        task: TaskId | None = None,
+        kind: str = "",
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[Event, ...], int]:
+        """Newest first, and how many there are in all."""
+        ...
+
+    async def add_events(self, events: Sequence[Event]) -> None:
+        """Record what happened outside a task."""
+        ...
+
+    # Keys
+
+    async def add_key(self, key: AccessKey, secret: str) -> None:
+        """Remember an access key; the secret is encrypted."""
+        ...
+
+    async def keys(self) -> tuple[AccessKey, ...]:
+        """Oldest first, without secrets."""
+        ...
+
+    async def credential(self, key: str) -> Credential | None:
+        """The key with its secret, for checking a signature; None when there is no such key."""
+        ...
+
+    # Chart repositories
+
+    async def shelved_index(self, repository: str) -> ShelvedIndex | None:
+        """What was last read from a chart repository."""
+        ...
+
+    async def shelve_index(self, index: ShelvedIndex) -> None:
+        """Keep it, in place of the one before."""
+        ...
+
+    async def close(self) -> None:
+        """Give up connections. The object is not used afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where the store is."""
+
+    database_url: str
+    """``sqlite:///PATH`` or a PostgreSQL URL."""
+    secret_key_file: Path | None
+    """Made on first use, mode 0600."""
+    secret_key: str | None = None
+    """Given instead of the file (``ADDONRY_SECRET_KEY``)."""
+
+
+def open_store(settings: StoreSettings) -> Store:
+    """The store, its schema brought up to date."""
+    from addonry.store.database import SqlStore
+
+    return SqlStore.open(settings)
+
+
+__all__ = ["ShelvedIndex", "Store", "StoreSettings", "Surroundings", "open_store"]
