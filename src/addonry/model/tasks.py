@@ -18,6 +18,10 @@ class TaskKind(StrEnum):
 
     INSTALL = "install"
     UPGRADE = "upgrade"
+    REGISTER = "register"
+    """A cluster was registered. Such a task has no changes and has ended when it is written."""
+    REMOVE = "remove"
+    """A cluster was forgotten; likewise."""
 
 
 class Status(StrEnum):
@@ -120,7 +124,7 @@ class Task:
 
     @property
     def change(self) -> Change:
-        """The change being carried out, or the last one."""
+        """The change being carried out, or the last one. Tasks about a cluster itself have none: IndexError."""
         return self.changes[min(self.current, len(self.changes) - 1)]
 
     @property

@@ -6,7 +6,7 @@ Kubeconfigs and the secrets of access keys are encrypted at rest and leave only 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -27,6 +27,8 @@ class Surroundings:
 
     served: frozenset[str] = frozenset()
     denied: tuple[str, ...] = ()
+    values_errors: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    """By component and version: what that chart's schema says against the present values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,19 @@ class Store(Protocol):
     async def save_inventory(
         self, cluster: Cluster, components: Sequence[Component], surroundings: Surroundings
     ) -> None:
-        """Replace what is known to run on the cluster, and the cluster's own row, in one transaction."""
+        """Replace what is known to run on the cluster, and the cluster's own row, in one transaction.
+
+        A component stored with a later ``observed_at`` than the cluster's ``scanned_at`` (the moment the scan began)
+        was looked at by a task meanwhile: it is kept as it is.
+        """
+        ...
+
+    async def save_component(self, cluster: ClusterId, component: Component) -> None:
+        """Update or add one component that a task has just looked at."""
+        ...
+
+    async def drop_component(self, cluster: ClusterId, name: ComponentName) -> None:
+        """One component is no longer there. Nothing happens when it was not known."""
         ...
 
     async def components(self, cluster: ClusterId) -> tuple[Component, ...]:

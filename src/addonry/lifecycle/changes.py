@@ -1,0 +1,141 @@
+"""Install and upgrade: check what is asked, make the task, hand it to the engine.
+
+All requests of a call are checked before anything is written, and become one task. The checks here use what was last
+seen; the task's preflight step asks the cluster itself.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from addonry.lifecycle import InstallRequest, UpgradeRequest
+from addonry.lifecycle.facts import gather
+from addonry.lifecycle.world import World
+from addonry.model.components import Placement, SourceKind
+from addonry.model.errors import (
+    AlreadyInstalled,
+    ComponentBusy,
+    ComponentNotFound,
+    InvalidParameter,
+    UpgradeNotPossible,
+    VersionNotFound,
+)
+from addonry.model.ids import ClusterId, ComponentName, Version
+from addonry.model.readiness import Blocker, Facts, Readiness
+from addonry.model.tasks import Change, Event, Task, TaskKind
+from addonry.rules.offers import find_offer, version_of
+from addonry.rules.planning import FORWARD
+from addonry.rules.readiness import assess_change
+from addonry.rules.versions import same_version
+
+
+async def install(world: World, cluster: ClusterId, requests: Sequence[InstallRequest], *, by: str) -> Task:
+    """One task for all; see ``Lifecycle.install``."""
+    facts = await _facts_of(world, cluster, [request.name for request in requests])
+    changes = [_install(each, request.version, request.values) for each, request in zip(facts, requests, strict=True)]
+    return await _submit(world, cluster, TaskKind.INSTALL, changes, by=by)
+
+
+async def upgrade(world: World, cluster: ClusterId, requests: Sequence[UpgradeRequest], *, by: str) -> Task:
+    """One task for all; see ``Lifecycle.upgrade``."""
+    facts = await _facts_of(world, cluster, [request.name for request in requests])
+    changes = [_upgrade(each, request) for each, request in zip(facts, requests, strict=True)]
+    return await _submit(world, cluster, TaskKind.UPGRADE, changes, by=by)
+
+
+async def _facts_of(world: World, cluster: ClusterId, names: Sequence[str]) -> list[Facts]:
+    await world.store.cluster(cluster)
+    if not names:
+        raise InvalidParameter("body", "names no component", remedy="Send at least one component.")
+    entries = [world.catalog.entry(name) for name in names]
+    resolved = [entry.name if entry else ComponentName(name) for entry, name in zip(entries, names, strict=True)]
+    twice = [name for name, count in Counter(resolved).items() if count > 1]
+    if twice:
+        raise InvalidParameter("body", f"names {twice[0]} more than once", remedy="Name each component once.")
+    facts, _ = await gather(world, cluster)
+    for name in resolved:
+        if name not in facts:
+            raise ComponentNotFound(name)
+    return [facts[name] for name in resolved]
+
+
+def _install(facts: Facts, version: Version | None, values: Mapping[str, Any] | None) -> Change:
+    if facts.component is not None:
+        raise AlreadyInstalled(facts.name, facts.component.version)
+    if facts.entry is None:
+        raise ComponentNotFound(facts.name)
+    placement = Placement(SourceKind.HELM, facts.entry.namespace, facts.entry.release)
+    return _change(facts, TaskKind.INSTALL, placement, version, values)
+
+
+def _upgrade(facts: Facts, request: UpgradeRequest) -> Change:
+    component = facts.component
+    if component is None:
+        raise ComponentNotFound(facts.name, f"Component {facts.name!r} is not installed on {facts.cluster.name}.")
+    if request.expected and not same_version(request.expected, component.version):
+        blocker = Blocker(
+            "VersionChanged",
+            f"Addon status not match: {facts.name} runs {component.version}, not {request.expected}.",
+            "Look at its status and ask again.",
+        )
+        raise UpgradeNotPossible(facts.name, (blocker,))
+    return _change(facts, TaskKind.UPGRADE, component.found.placement, request.version, request.values)
+
+
+def _change(
+    facts: Facts, kind: TaskKind, placement: Placement, version: Version | None, values: Mapping[str, Any] | None
+) -> Change:
+    if facts.live_task is not None:
+        raise ComponentBusy(facts.name, facts.live_task)
+    if version is not None and find_offer(facts, version) is None:
+        raise VersionNotFound(facts.name, version)
+    readiness = assess_change(facts, version, install=kind is TaskKind.INSTALL)
+    blockers = _standing(readiness, new_values=values is not None)
+    if blockers:
+        raise UpgradeNotPossible(facts.name, blockers)
+    assert readiness.target is not None, "a readiness without blockers has a target"
+    return Change(
+        component=facts.name,
+        kind=kind,
+        placement=placement,
+        from_version=facts.component.version if facts.component else Version(""),
+        to_version=version_of(readiness.target, facts.component, facts.entry),
+        plan=FORWARD,
+        values=values,
+    )
+
+
+def _standing(readiness: Readiness, *, new_values: bool) -> tuple[Blocker, ...]:
+    # New values are judged by the render step; what the schema says of the old ones no longer matters.
+    return tuple(each for each in readiness.blockers if not (new_values and each.id == "ValuesInvalid"))
+
+
+async def _submit(world: World, cluster: ClusterId, kind: TaskKind, changes: Sequence[Change], *, by: str) -> Task:
+    now = world.now()
+    task = Task(
+        id=world.ids.task(),
+        cluster=cluster,
+        kind=kind,
+        changes=tuple(changes),
+        created_at=now,
+        updated_at=now,
+        requested_by=by,
+    )
+    events = [
+        Event(
+            cluster=cluster,
+            task=task.id,
+            component=change.component,
+            kind=kind,
+            reason="Queued",
+            message=f"Asked to {kind} addon {change.component} to {change.to_version}",
+            at=now,
+        )
+        for change in changes
+    ]
+    await world.store.submit(
+        task,
+        events,
+        lambda connection: world.engine.enqueue(connection, task.id, run=task.run, cluster=cluster),
+    )
+    return task

@@ -1,0 +1,105 @@
+"""Register a cluster, and forget one."""
+
+import asyncio
+import logging
+import re
+
+from addonry.lifecycle.discover import Scanner
+from addonry.lifecycle.world import World
+from addonry.model.clusters import Cluster, Reach
+from addonry.model.errors import ClusterTrouble, ClusterUnreachable, ComponentBusy, InvalidParameter
+from addonry.model.ids import ClusterId, TaskId
+from addonry.model.tasks import LIVE, Event, Status, Task, TaskKind
+
+log = logging.getLogger(__name__)
+
+NAME = re.compile(r"[0-9A-Za-z\u4e00-\u9fff][0-9A-Za-z\u4e00-\u9fff.-]{0,62}")
+"""ack-api 06, section 1: 1 to 63 digits, letters, Chinese characters and hyphens, not beginning with one; and dots."""
+
+ANSWER_SECONDS = 4.0
+FIRST_SCAN_SECONDS = 4.0
+"""Together below the 10 s after which the official SDKs give up reading (ack-gateway, 5.1)."""
+
+
+async def register(
+    world: World, scanner: Scanner, name: str, kubeconfig: str, *, region: str, by: str
+) -> tuple[Cluster, TaskId]:
+    """Check that the cluster answers, remember it and scan it; see ``Lifecycle.register_cluster``.
+
+    A first scan that takes longer goes on by itself after the answer.
+    """
+    if not NAME.fullmatch(name):
+        raise InvalidParameter(
+            "name",
+            "must have 1 to 63 letters, digits, hyphens and dots, and begin with a letter or digit",
+            remedy="Choose such a name.",
+        )
+    live = world.connections.open_once(kubeconfig)
+    try:
+        probe = await asyncio.wait_for(live.probe(), ANSWER_SECONDS)
+    except TimeoutError as error:
+        raise ClusterUnreachable(f"The cluster did not answer within {ANSWER_SECONDS:.0f} s.") from error
+    finally:
+        await live.close()
+    now = world.now()
+    cluster = Cluster(
+        id=world.ids.cluster(),
+        name=name,
+        region=region or world.region,
+        server=probe.server,
+        created_at=now,
+        updated_at=now,
+        kubernetes=probe.kubernetes,
+        nodes=probe.nodes,
+        reach=Reach.ANSWERS,
+    )
+    task = _ended(world, cluster.id, TaskKind.REGISTER, by=by)
+    await world.store.add_cluster(cluster, kubeconfig)
+    await world.store.submit(task, [_event(task, "Succeeded", f"Registered cluster {name}")], lambda _connection: None)
+    try:
+        await asyncio.wait_for(scanner.scan(cluster.id), FIRST_SCAN_SECONDS)
+    except (TimeoutError, ClusterTrouble) as error:
+        log.info("the first scan of %s is not complete yet: %s", cluster.id, error)
+    return await world.store.cluster(cluster.id), task.id
+
+
+async def remove(world: World, cluster: ClusterId, *, by: str) -> TaskId:
+    """Forget a cluster; what runs there stays. Raises ClusterNotFound, ComponentBusy while tasks run there."""
+    known = await world.store.cluster(cluster)
+    running, _ = await world.store.tasks(cluster, statuses=sorted(LIVE), limit=1)
+    if running:
+        raise ComponentBusy(f"cluster {known.name}", running[0].id)
+    task = _ended(world, cluster, TaskKind.REMOVE, by=by)
+    await world.store.remove_cluster(cluster)
+    await world.store.submit(
+        task, [_event(task, "Succeeded", f"Forgot cluster {known.name}")], lambda _connection: None
+    )
+    await world.connections.drop(cluster)
+    return task.id
+
+
+def _ended(world: World, cluster: ClusterId, kind: TaskKind, *, by: str) -> Task:
+    now = world.now()
+    return Task(
+        id=world.ids.task(),
+        cluster=cluster,
+        kind=kind,
+        changes=(),
+        created_at=now,
+        updated_at=now,
+        status=Status.SUCCESS,
+        finished_at=now,
+        requested_by=by,
+    )
+
+
+def _event(task: Task, reason: str, message: str) -> Event:
+    return Event(
+        cluster=task.cluster,
+        task=task.id,
+        component=None,
+        kind=task.kind,
+        reason=reason,
+        message=message,
+        at=task.created_at,
+    )

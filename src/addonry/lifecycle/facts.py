@@ -1,0 +1,109 @@
+"""The only place that turns look-ups into Facts.
+
+``gather`` reads the store and the catalog, never a cluster; ``gather_live`` has one component looked at afresh.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from addonry.catalogs import Catalog, read_chart
+from addonry.lifecycle.world import World
+from addonry.model.catalog import CatalogEntry, Offer
+from addonry.model.clusters import Cluster, Reach
+from addonry.model.components import Component
+from addonry.model.errors import ChartTrouble
+from addonry.model.ids import ClusterId, ComponentName, TaskId
+from addonry.model.readiness import Facts
+from addonry.model.tasks import LIVE, Change, Task
+from addonry.rules.offers import next_offer
+from addonry.rules.values import coalesce, schema_errors
+from addonry.store import Surroundings
+
+Changes = Mapping[ComponentName, tuple[Task, Change]]
+
+
+async def gather(world: World, cluster: ClusterId) -> tuple[dict[ComponentName, Facts], Changes]:
+    """The facts of every component that is installed on the cluster or could be, and the newest task of each."""
+    known = await world.store.cluster(cluster)
+    components = await world.store.components(cluster)
+    surroundings = await world.store.surroundings(cluster)
+    changes = await world.store.last_changes(cluster)
+    live = {name: task.id for name, (task, change) in changes.items() if change.status in LIVE}
+    return weigh(known, components, surroundings, world.catalog, live=live), changes
+
+
+def weigh(
+    cluster: Cluster,
+    components: Iterable[Component],
+    surroundings: Surroundings,
+    catalog: Catalog,
+    *,
+    live: Mapping[ComponentName, TaskId],
+) -> dict[ComponentName, Facts]:
+    """The facts of everything installed or on offer, by name."""
+    installed = {component.name: component for component in components}
+    entries = {entry.name: entry for entry in catalog.entries()}
+    names = sorted({*installed, *entries})
+    return {
+        name: Facts(
+            cluster=cluster,
+            name=name,
+            component=installed.get(name),
+            entry=entries.get(name),
+            offers=catalog.offers(name) if name in entries else (),
+            served=surroundings.served,
+            live_task=live.get(name),
+            values_errors=surroundings.values_errors.get(name),
+            catalog_trouble=_trouble(catalog, entries.get(name)),
+        )
+        for name in names
+    }
+
+
+async def gather_live(world: World, task: Task) -> Facts:
+    """The facts of the component that *task* is changing, looked at afresh. Raises ClusterTrouble.
+
+    The task itself does not stand in its own way.
+    """
+    change = task.change
+    cluster = await world.store.cluster(task.cluster)
+    live = await world.connections.get(task.cluster)
+    probe = await live.probe()
+    found = await live.find(change.placement)
+    entry = world.catalog.entry(change.component)
+    component = Component(change.component, found, in_catalog=entry is not None) if found else None
+    return Facts(
+        cluster=replace(cluster, kubernetes=probe.kubernetes, nodes=probe.nodes, reach=Reach.ANSWERS, trouble=""),
+        name=change.component,
+        component=component,
+        entry=entry,
+        offers=world.catalog.offers(change.component),
+    )
+
+
+async def values_errors(
+    catalog: Catalog, facts: Mapping[ComponentName, Facts]
+) -> dict[ComponentName, dict[str, tuple[str, ...]]]:
+    """What the schema of each component's next version says against its present values.
+
+    Needs the chart, so it may fetch it; where that fails nothing is said, and the task's own steps will find out.
+    """
+    wanted = [(each.name, each, offer) for each in facts.values() if each.component and (offer := next_offer(each))]
+    told = await asyncio.gather(*(_values_errors(catalog, each, offer) for _, each, offer in wanted))
+    return {name: {offer.version: errors} for (name, _, offer), errors in zip(wanted, told, strict=True) if errors}
+
+
+async def _values_errors(catalog: Catalog, facts: Facts, offer: Offer) -> tuple[str, ...]:
+    if facts.component is None or facts.component.found.values is None:
+        return ()
+    try:
+        contents = read_chart(await catalog.fetch(offer))
+    except ChartTrouble:
+        return ()
+    values = coalesce(contents.values, facts.component.found.values)
+    return await asyncio.to_thread(schema_errors, values, contents.schema)
+
+
+def _trouble(catalog: Catalog, entry: CatalogEntry | None) -> str:
+    return catalog.problems().get(entry.source.repository, "") if entry else ""

@@ -1,0 +1,173 @@
+"""The one implementation of ``Lifecycle``: a facade over the use cases, one module each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from addonry.catalogs import read_chart
+from addonry.lifecycle import (
+    CatalogItem,
+    ComponentStatus,
+    InstallRequest,
+    TaskHistory,
+    UpgradeRequest,
+)
+from addonry.lifecycle import changes as changing
+from addonry.lifecycle import clusters as registering
+from addonry.lifecycle import keys as keeping
+from addonry.lifecycle.discover import Scanner
+from addonry.lifecycle.facts import gather
+from addonry.lifecycle.world import World
+from addonry.model.catalog import ChartContents
+from addonry.model.clusters import Cluster
+from addonry.model.errors import ComponentNotFound, VersionNotFound
+from addonry.model.ids import ClusterId, TaskId, Version
+from addonry.model.keys import AccessKey, Credential
+from addonry.model.tasks import Event, Status, Task
+from addonry.rules.readiness import assess
+from addonry.rules.versions import same_version
+
+
+class Service:
+    """Everything that can be asked, on one World. See ``Lifecycle`` for the promises."""
+
+    def __init__(self, world: World, scanner: Scanner) -> None:
+        self._world = world
+        self._scanner = scanner
+        self._statuses: dict[ClusterId, tuple[tuple[int, int], Mapping[str, ComponentStatus]]] = {}
+
+    # Clusters
+
+    async def register_cluster(self, name: str, kubeconfig: str, *, region: str, by: str) -> tuple[Cluster, TaskId]:
+        """See ``Lifecycle``."""
+        return await registering.register(self._world, self._scanner, name, kubeconfig, region=region, by=by)
+
+    async def clusters(self) -> tuple[Cluster, ...]:
+        """See ``Lifecycle``."""
+        return await self._world.store.clusters()
+
+    async def cluster(self, cluster: ClusterId) -> Cluster:
+        """See ``Lifecycle``."""
+        return await self._world.store.cluster(cluster)
+
+    async def remove_cluster(self, cluster: ClusterId, *, by: str) -> TaskId:
+        """See ``Lifecycle``."""
+        task = await registering.remove(self._world, cluster, by=by)
+        self._statuses.pop(cluster, None)
+        return task
+
+    async def scan(self, cluster: ClusterId) -> tuple[ComponentStatus, ...]:
+        """See ``Lifecycle``."""
+        await self._world.store.cluster(cluster)
+        await self._scanner.scan(cluster)
+        return tuple((await self.status(cluster)).values())
+
+    # Components
+
+    async def status(self, cluster: ClusterId) -> Mapping[str, ComponentStatus]:
+        """See ``Lifecycle``."""
+        read = (await self._world.store.generation(cluster), self._world.catalog.generation)
+        kept = self._statuses.get(cluster)
+        if kept is not None and kept[0] == read:
+            return kept[1]
+        facts, changes = await gather(self._world, cluster)
+        statuses: dict[str, ComponentStatus] = {}
+        for name, each in facts.items():
+            task, change = changes.get(name, (None, None))
+            statuses[name] = ComponentStatus(name, each.component, each.entry, assess(each), task, change)
+        self._statuses[cluster] = (read, statuses)
+        return statuses
+
+    async def resolve(self, name: str) -> str:
+        """See ``Lifecycle``."""
+        entry = self._world.catalog.entry(name)
+        return entry.name if entry else name
+
+    async def values(self, cluster: ClusterId, name: str) -> Mapping[str, Any]:
+        """See ``Lifecycle``."""
+        status = (await self.status(cluster)).get(await self.resolve(name))
+        if status is None or status.component is None:
+            raise ComponentNotFound(name, f"Component {name!r} is not installed.")
+        return status.component.found.values or {}
+
+    async def install(self, cluster: ClusterId, requests: Sequence[InstallRequest], *, by: str) -> Task:
+        """See ``Lifecycle``."""
+        return await changing.install(self._world, cluster, requests, by=by)
+
+    async def upgrade(self, cluster: ClusterId, requests: Sequence[UpgradeRequest], *, by: str) -> Task:
+        """See ``Lifecycle``."""
+        return await changing.upgrade(self._world, cluster, requests, by=by)
+
+    # Tasks and events
+
+    async def task(self, task: TaskId) -> TaskHistory:
+        """See ``Lifecycle``."""
+        found = await self._world.store.task(task)
+        events, _ = await self._world.store.events(task=task, limit=500)
+        return TaskHistory(found, await self._world.store.steps(task), tuple(reversed(events)))
+
+    async def tasks(
+        self,
+        cluster: ClusterId | None = None,
+        *,
+        statuses: Sequence[Status] = (),
+        kinds: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[Task, ...], int]:
+        """See ``Lifecycle``."""
+        if cluster is not None:
+            await self._world.store.cluster(cluster)
+        return await self._world.store.tasks(cluster, statuses=statuses, kinds=kinds, offset=offset, limit=limit)
+
+    async def events(
+        self,
+        *,
+        cluster: ClusterId | None = None,
+        task: TaskId | None = None,
+        kind: str = "",
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[Event, ...], int]:
+        """See ``Lifecycle``."""
+        return await self._world.store.events(cluster=cluster, task=task, kind=kind, offset=offset, limit=limit)
+
+    # Catalog
+
+    async def catalog(self) -> tuple[CatalogItem, ...]:
+        """See ``Lifecycle``."""
+        return tuple([await self.catalog_item(entry.name) for entry in self._world.catalog.entries()])
+
+    async def catalog_item(self, name: str) -> CatalogItem:
+        """See ``Lifecycle``."""
+        catalog = self._world.catalog
+        entry = catalog.entry(name)
+        if entry is None:
+            raise ComponentNotFound(name, f"The catalog does not know {name!r}.")
+        return CatalogItem(entry, catalog.offers(entry.name), catalog.problems().get(entry.source.repository, ""))
+
+    async def chart(self, name: str, version: Version) -> ChartContents:
+        """See ``Lifecycle``."""
+        item = await self.catalog_item(name)
+        offer = next((each for each in item.offers if same_version(each.version, version)), None)
+        if offer is None:
+            raise VersionNotFound(name, version)
+        return read_chart(await self._world.catalog.fetch(offer))
+
+    async def sync_catalog(self) -> tuple[CatalogItem, ...]:
+        """See ``Lifecycle``."""
+        await self._world.catalog.refresh()
+        return await self.catalog()
+
+    # Keys
+
+    async def create_key(self, name: str) -> Credential:
+        """See ``Lifecycle``."""
+        return await keeping.create(self._world, name)
+
+    async def keys(self) -> tuple[AccessKey, ...]:
+        """See ``Lifecycle``."""
+        return await self._world.store.keys()
+
+    async def credential(self, key: str) -> Credential | None:
+        """See ``Lifecycle``."""
+        return await self._world.store.credential(key)

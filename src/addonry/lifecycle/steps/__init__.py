@@ -1,0 +1,47 @@
+"""The steps of a task: short, each bears repeating, each reports an outcome.
+
+A step is ``async def run(task, world) -> Outcome`` in a module named after it. It raises the errors of
+``model.errors``; the engine turns ClusterUnreachable into "again" and the others into "broken". To add one: a module
+here, a name in ``model.tasks.StepName``, its place in ``rules.planning``.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Final
+
+from addonry.engine import Steps
+from addonry.lifecycle.steps import (
+    apply,
+    crds,
+    dry_run,
+    fetch,
+    preflight,
+    render,
+    rollback,
+    rollout,
+    snapshot,
+    verify,
+    verify_rollback,
+)
+from addonry.lifecycle.world import World
+from addonry.model.tasks import Outcome, StepName, Task
+
+RUN: Final[Mapping[StepName, Callable[[Task, World], Awaitable[Outcome]]]] = {
+    StepName.PREFLIGHT: preflight.run,
+    StepName.FETCH: fetch.run,
+    StepName.RENDER: render.run,
+    StepName.DRY_RUN: dry_run.run,
+    StepName.SNAPSHOT: snapshot.run,
+    StepName.CRDS: crds.run,
+    StepName.APPLY: apply.run,
+    StepName.ROLLOUT: rollout.run,
+    StepName.VERIFY: verify.run,
+    StepName.ROLLBACK: rollback.run,
+    StepName.VERIFY_ROLLBACK: verify_rollback.run,
+}
+"""What carries out each step."""
+
+
+def steps_in(world: World) -> Steps:
+    """The steps as the engine takes them."""
+    return {name: partial(run, world=world) for name, run in RUN.items()}

@@ -1,0 +1,56 @@
+"""Which version of a component would fit, and how a version is named where it runs.
+
+A Helm release is named by its chart's version. A plain workload is named by its image tag, so offers are compared
+with it under the tag their application version would have.
+"""
+
+from addonry.model.catalog import CatalogEntry, Offer
+from addonry.model.components import Component, SourceKind
+from addonry.model.ids import Version
+from addonry.model.readiness import Facts
+from addonry.rules.versions import ConstraintError, is_newer, same_version, satisfies
+
+
+def image_tag(offer: Offer, entry: CatalogEntry | None) -> str:
+    """The image tag of *offer* in a plain workload, by the entry's pattern."""
+    pattern = entry.tag if entry else "{app_version}"
+    return pattern.format(app_version=offer.app_version.removeprefix("v"))
+
+
+def version_of(offer: Offer, component: Component | None, entry: CatalogEntry | None) -> Version:
+    """What *component* will say its version is once it runs *offer*."""
+    if component is not None and component.found.placement.source is SourceKind.WORKLOAD:
+        return Version(image_tag(offer, entry))
+    return offer.version
+
+
+def fits(offer: Offer, kubernetes: str) -> bool:
+    """The cluster's Kubernetes is within the chart's range. An unknown Kubernetes or an unreadable range fits nothing."""
+    if not kubernetes:
+        return False
+    try:
+        return satisfies(kubernetes, offer.kubernetes or "*")
+    except ConstraintError:
+        return False
+
+
+def find_offer(facts: Facts, version: Version) -> Offer | None:
+    """The offer that *version* names, under whichever name the component has where it runs."""
+    for offer in facts.offers:
+        if same_version(version_of(offer, facts.component, facts.entry), version):
+            return offer
+    return next((offer for offer in facts.offers if same_version(offer.version, version)), None)
+
+
+def newer_offers(facts: Facts) -> tuple[Offer, ...]:
+    """Offers newer than what is installed, newest first; all of them when nothing is. Deprecated ones are left out."""
+    offers = (offer for offer in facts.offers if not offer.deprecated)
+    if facts.component is None:
+        return tuple(offers)
+    installed = facts.component.version
+    return tuple(offer for offer in offers if is_newer(version_of(offer, facts.component, facts.entry), than=installed))
+
+
+def next_offer(facts: Facts) -> Offer | None:
+    """The newest version that fits and is newer than the installed one."""
+    return next((offer for offer in newer_offers(facts) if fits(offer, facts.kubernetes)), None)

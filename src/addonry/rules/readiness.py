@@ -1,0 +1,245 @@
+"""Can a component be changed now, and if not, why not and what to do about it.
+
+All checks are asked, so that a caller sees every obstacle at once. To add one, write a function that takes the
+facts and the target and returns a Blocker or None, name it in CHECKS, and give its id a row in
+``docs/reference/checks.md``.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from addonry.model.catalog import Offer
+from addonry.model.clusters import Reach
+from addonry.model.components import Health, ReleaseStatus, SourceKind
+from addonry.model.ids import Version
+from addonry.model.readiness import Blocker, Facts, Readiness, Severity
+from addonry.rules.offers import find_offer, fits, newer_offers, next_offer, version_of
+from addonry.rules.versions import is_newer
+
+Check = Callable[[Facts, Offer | None], Blocker | None]
+
+
+def assess(facts: Facts) -> Readiness:
+    """Weigh the component's next change: the upgrade to the newest version that fits, or its installation.
+
+    Being up to date is no obstacle: such a component is ready and has no target. Looks nothing up and reserves
+    nothing: the cluster may change between this answer and the upgrade, so the preflight step asks again.
+    """
+    target = next_offer(facts)
+    return Readiness(_ask(CHECKS, facts, target), target)
+
+
+def assess_change(facts: Facts, version: Version | None, *, install: bool) -> Readiness:
+    """Weigh one change that was asked for: to *version*, or to the newest that fits when it is None.
+
+    Beside the checks of ``assess``, the wanted version itself must be on offer, fit and be newer.
+    """
+    target = next_offer(facts) if version is None else find_offer(facts, version)
+    checks = (*((is_not_installed,) if install else (is_installed, is_newer_version)), *ASKED, *CHECKS)
+    return Readiness(_ask(checks, facts, target), target)
+
+
+def _ask(checks: tuple[Check, ...], facts: Facts, target: Offer | None) -> tuple[Blocker, ...]:
+    found = (check(facts, target) for check in checks)
+    return tuple(blocker for blocker in found if blocker is not None)
+
+
+def is_installed(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """An upgrade needs something to upgrade."""
+    if facts.component is not None:
+        return None
+    return Blocker(
+        "NotInstalled",
+        f"{facts.name} is not installed on {facts.cluster.name}.",
+        f"Install it: addonry install {facts.cluster.name} {facts.name}",
+    )
+
+
+def is_not_installed(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """An installation needs nothing to be there."""
+    if facts.component is None:
+        return None
+    return Blocker(
+        "AlreadyInstalled",
+        f"{facts.name} is already installed in version {facts.component.version}.",
+        f"Upgrade it: addonry upgrade {facts.cluster.name} {facts.name}",
+    )
+
+
+def is_newer_version(facts: Facts, target: Offer | None) -> Blocker | None:
+    """The wanted version is above the installed one."""
+    if facts.component is None or target is None:
+        return None
+    wanted = version_of(target, facts.component, facts.entry)
+    if is_newer(wanted, than=facts.component.version):
+        return None
+    return Blocker(
+        "NotNewer",
+        f"{facts.name} runs {facts.component.version}; {wanted} is not newer.",
+        "Ask for a newer version; to go back after an upgrade, use the rollback of its own source (helm rollback).",
+    )
+
+
+def is_offered(facts: Facts, target: Offer | None) -> Blocker | None:
+    """There is a version to go to."""
+    if target is not None:
+        return None
+    refused = explain_no_target(facts, None)
+    return Blocker(
+        "NoVersion",
+        refused.message if refused else f"No version of {facts.name} is on offer.",
+        refused.remedy if refused else "Check the chart repository with `addonry catalog show`.",
+    )
+
+
+def fits_kubernetes(facts: Facts, target: Offer | None) -> Blocker | None:
+    """The wanted version runs on this Kubernetes."""
+    if target is None or fits(target, facts.kubernetes) or not facts.kubernetes:
+        return None
+    return Blocker(
+        "KubernetesVersion",
+        f"{facts.name} {target.version} needs Kubernetes {target.kubernetes}; the cluster runs {facts.kubernetes}.",
+        "Choose a version that fits, or upgrade the cluster first.",
+    )
+
+
+def is_reachable(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """The cluster answered when it was last asked."""
+    match facts.cluster.reach:
+        case Reach.ANSWERS:
+            return None
+        case Reach.UNKNOWN:
+            return Blocker("NotScanned", "The cluster was not looked at yet.", "Wait a moment, or scan it now.")
+        case Reach.REFUSED:
+            remedy = "Register the cluster again with valid credentials."
+        case Reach.UNREACHABLE:
+            remedy = "Check that its API server runs and can be reached from here."
+    return Blocker("ClusterUnreachable", f"The cluster does not answer: {facts.cluster.trouble}", remedy)
+
+
+def no_task_running(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """One task per component at a time."""
+    if facts.live_task is None:
+        return None
+    return Blocker(
+        "TaskRunning",
+        f"Task {facts.live_task} is running on it.",
+        f"Wait until it has ended: addonry tasks show {facts.live_task}",
+    )
+
+
+def workloads_are_healthy(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """What runs now works: an upgrade over a broken component cannot be told from a broken upgrade."""
+    if facts.component is None or facts.component.found.health not in {Health.FAILED, Health.IN_PROGRESS}:
+        return None
+    found = facts.component.found
+    words = "is failing" if found.health is Health.FAILED else "is still moving"
+    return Blocker(
+        "WorkloadUnhealthy",
+        f"{facts.name} {words}: {found.message or 'not every pod is ready'}.",
+        f"Mend it first: kubectl -n {found.placement.namespace} get pods",
+    )
+
+
+def release_is_not_stuck(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """No Helm operation is under way, or was left behind (helm/helm#8987)."""
+    if facts.component is None or not facts.component.found.status.is_stuck:
+        return None
+    found = facts.component.found
+    where = f"{found.placement.name} -n {found.placement.namespace}"
+    back = "helm uninstall" if found.status is ReleaseStatus.PENDING_INSTALL else "helm rollback"
+    return Blocker(
+        "ReleaseStuck",
+        f"Helm release {found.placement.name} is {found.status} since revision {found.revision}.",
+        f"If no Helm operation is running on it, free it: {back} {where}",
+    )
+
+
+def values_are_valid(facts: Facts, target: Offer | None) -> Blocker | None:
+    """The present values pass the new chart's schema."""
+    if target is None or facts.values_errors is None:
+        return None
+    errors = facts.values_errors.get(target.version, ())
+    if not errors:
+        return None
+    return Blocker(
+        "ValuesInvalid",
+        f"The present values do not fit the schema of {target.version}: {'; '.join(errors)}.",
+        "Give corrected values with the upgrade (--set or --values).",
+    )
+
+
+def is_known(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """The catalog knows where new versions come from."""
+    if facts.entry is not None:
+        return None
+    return Blocker(
+        "NotInCatalog",
+        f"The catalog does not know {facts.name}, so no newer version can be named.",
+        "Describe it in a catalog directory of your own (ADDONRY_CATALOG).",
+        Severity.WARNS,
+    )
+
+
+def catalog_is_fresh(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """The chart repository could be read."""
+    if not facts.catalog_trouble:
+        return None
+    return Blocker(
+        "CatalogUnavailable",
+        facts.catalog_trouble,
+        "What was read before is still used; try again with `addonry catalog sync`.",
+        Severity.WARNS,
+    )
+
+
+def explain_no_target(facts: Facts, target: Offer | None) -> Blocker | None:
+    """Newer versions exist, but none fits: which one, and what it needs."""
+    if target is not None or facts.entry is None or not facts.kubernetes:
+        return None
+    newer = newer_offers(facts)
+    if not newer:
+        if facts.component is not None or facts.offers:
+            return None
+        return Blocker(
+            "NoVersion",
+            f"No version of {facts.name} is on offer.",
+            "Check its chart repository with `addonry catalog show`.",
+            Severity.WARNS,
+        )
+    first = newer[-1]
+    return Blocker(
+        "KubernetesVersion",
+        f"{facts.name} {first.version} needs Kubernetes {first.kubernetes}; the cluster runs {facts.kubernetes}.",
+        "Upgrade the cluster first.",
+        Severity.WARNS,
+    )
+
+
+def was_made_by_hand(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """A plain workload is upgraded by its image alone: manifests that changed between versions stay as they are."""
+    if facts.component is None or facts.component.found.placement.source is not SourceKind.WORKLOAD:
+        return None
+    return Blocker(
+        "PlainWorkload",
+        f"{facts.name} is a plain {facts.component.found.placement.kind}: an upgrade changes its image and nothing else.",
+        "Read the release notes for changes to its manifests, or install it from its chart.",
+        Severity.WARNS,
+    )
+
+
+ASKED: Final[tuple[Check, ...]] = (is_offered, fits_kubernetes)
+"""Asked of a version somebody wants."""
+
+CHECKS: Final[tuple[Check, ...]] = (
+    is_reachable,
+    no_task_running,
+    release_is_not_stuck,
+    workloads_are_healthy,
+    values_are_valid,
+    explain_no_target,
+    is_known,
+    catalog_is_fresh,
+    was_made_by_hand,
+)
+"""Asked always, in the order in which they are told."""

@@ -1,0 +1,346 @@
+"""Which of two versions is newer, and whether a Kubernetes version satisfies a chart's constraint.
+
+Two questions with two answers:
+
+* **Order** (``version_key``, ``is_newer``, ``newest``) takes every form that components' versions come in:
+  semantic versions, four-part numbers with commit and vendor suffix, image tags, words such as ``latest``.
+  Nothing is refused; what has no number sorts below everything that has one.
+* **Constraints** (``satisfies``) follow the library Helm uses, https://github.com/Masterminds/semver, with one
+  deliberate deviation, told at ``satisfies``. ``tests/rules/test_versions.py`` asks Helm itself.
+
+To teach the order one more vendor, add its word to ``_VENDOR``; one more operator goes into ``_OPERATORS``.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+VersionText = TypeVar("VersionText", bound=str)
+
+_MOST_CHARACTERS: Final = 256
+"""Longer texts come from no release; the limit keeps hostile index entries cheap."""
+
+
+class ConstraintError(ValueError):
+    """The constraint is malformed; carries it, and says what is wrong with it."""
+
+    def __init__(self, constraint: str, problem: str) -> None:
+        super().__init__(f"Version constraint {constraint[:_MOST_CHARACTERS]!r}: {problem}.")
+        self.constraint = constraint
+
+
+# Order
+
+
+@lru_cache(maxsize=8192)
+def version_key(version: str) -> tuple[Any, ...]:
+    """A key that sorts versions oldest first; total, so equal numbers never depend on the order of arrival."""
+    return (*_precedence(version), _natural(_parse(version).suffix), _without_v(version), version)
+
+
+def is_newer(version: str, than: str) -> bool:
+    """Whether *version* comes after *than*. Two builds of the same numbers are not newer than each other."""
+    return _precedence(version) > _precedence(than)
+
+
+def newest(versions: Iterable[VersionText]) -> VersionText | None:
+    """The highest of *versions*; None when there are none."""
+    return max(versions, key=version_key, default=None)
+
+
+def same_version(one: str, other: str) -> bool:
+    """Whether both spell the same version: a leading ``v`` makes no difference, everything else does."""
+    return _without_v(one) == _without_v(other)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    numbers: tuple[int, ...] | None
+    prerelease: str
+    suffix: str
+    """Commit, vendor, build metadata: decides nothing but ties."""
+
+
+# Words that name who built it, not how finished it is. Each is matched at the start of an identifier, because
+# they come with counters: eksbuild.1, aliyun.1, k3s2, rke2r1, gke.1200, debian-12-r4.
+_VENDOR: Final = re.compile(
+    r"(aliyun|eks|gke|aks|k3s|rke2|k0s|tke|cce|vke|oke|iks|do|vmware|mirantis|gardener|talos|minimal|"
+    r"debian|photon|alpine|ubuntu|distroless|amd64|arm64|linux)[0-9r]*(build)?$",
+    re.IGNORECASE,
+)
+# A commit as git prints it: 7dfca203, or g9830b58 of `git describe`. Digits alone are a counter or a date.
+_COMMIT: Final = re.compile(r"(?:g[0-9a-f]{7,40}|(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{7,40})$")
+_NUMBERS: Final = re.compile(r"[vV]?([0-9]+(?:\.[0-9]+)*)(.*)$", re.DOTALL)
+
+
+@lru_cache(maxsize=8192)
+def _parse(version: str) -> _Parts:
+    match = _NUMBERS.match(version.strip()[:_MOST_CHARACTERS])
+    if match is None:
+        return _Parts(numbers=None, prerelease="", suffix=version)
+    numbers = [int(number) for number in match[1].split(".")]
+    is_semantic = len(numbers) <= 3
+    while numbers and numbers[-1] == 0:  # 1.2 and 1.2.0 are one release
+        numbers.pop()
+    rest, _, build = match[2].partition("+")
+    text = rest.lstrip("-_.")
+    # Only semantic versions have pre-releases. Four numbers are a vendor's own scheme (v1.9.3.10-7dfca203-aliyun),
+    # where whatever follows names the build: https://www.alibabacloud.com/help/en/ack/product-overview/
+    if text and is_semantic and rest.startswith("-") and not _names_a_build(text):
+        return _Parts(tuple(numbers), prerelease=text, suffix=build)
+    return _Parts(tuple(numbers), prerelease="", suffix=f"{text}+{build}" if build else text)
+
+
+def _names_a_build(text: str) -> bool:
+    identifiers = re.split(r"[.-]", text)
+    return _COMMIT.match(identifiers[0]) is not None or any(_VENDOR.match(each) for each in identifiers)
+
+
+@lru_cache(maxsize=8192)
+def _precedence(version: str) -> tuple[Any, ...]:
+    parts = _parse(version)
+    if parts.numbers is None:
+        return (0,)
+    return (1, parts.numbers, _prerelease_key(parts.prerelease))
+
+
+_Prerelease = tuple[int, tuple[tuple[int, int, str], ...]]
+
+_BEFORE_ALL: Final[_Prerelease] = (-1, ())
+_RELEASE: Final[_Prerelease] = (1, ())
+
+
+def _prerelease_key(text: str) -> _Prerelease:
+    """Section 11 of https://semver.org: numbers by value and below words, fewer identifiers first."""
+    if not text:
+        return _RELEASE
+    identifiers = ((0, int(each), "") if _is_number(each) else (1, 0, each) for each in text.split("."))
+    return (0, tuple(identifiers))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """``aliyun.10`` after ``aliyun.9``."""
+    return tuple(
+        (0, int(each), "") if _is_number(each) else (1, 0, each) for each in re.findall(r"[0-9]+|[^0-9]+", text)
+    )
+
+
+def _without_v(version: str) -> str:
+    text = version.strip()
+    return text[1:] if re.match(r"[vV][0-9]", text) else text
+
+
+# Constraints
+
+
+def satisfies(kubernetes_version: str, constraint: str) -> bool:
+    """Whether a cluster of *kubernetes_version* is within a chart's ``kubeVersion`` constraint.
+
+    An empty constraint admits every cluster; a version that cannot be read is admitted by no other. Raises
+    ConstraintError for a constraint that Helm could not read either.
+
+    Differs from Helm on purpose: of a cluster's version only ``-alpha``, ``-beta`` and ``-rc`` make a pre-release.
+    Helm takes ``v1.25.9-eks-0a21954`` for a pre-release of 1.25.9, which ``>=1.21.0`` does not admit
+    (https://github.com/FairwindsOps/charts/issues/1221); we compare what that cluster really is, 1.25.9.
+    """
+    if not constraint.strip():
+        return True
+    alternatives = _read_constraint(constraint)
+    release = _read_kubernetes(kubernetes_version)
+    return release is not None and any(alternative.admits(release) for alternative in alternatives)
+
+
+_Release = tuple[int, int, int, _Prerelease]
+
+_KUBERNETES: Final = re.compile(
+    r"v?([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?(?![0-9])(?:-((?:alpha|beta|rc)[0-9A-Za-z.-]*))?"
+)
+
+
+def _read_kubernetes(version: str) -> _Release | None:
+    match = _KUBERNETES.match(version.strip()[:_MOST_CHARACTERS])
+    if match is None:
+        return None
+    major, minor, patch, prerelease = match.groups()
+    return (int(major), int(minor), int(patch or 0), _prerelease_key(prerelease or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The releases from *low* to *high*; *high* itself only if it is said to belong to them."""
+
+    low: _Release = (0, 0, 0, _BEFORE_ALL)
+    high: _Release | None = None
+    with_low: bool = True
+    with_high: bool = False
+    outside: bool = False
+    """Turned round: what is not in the span."""
+
+    def admits(self, release: _Release) -> bool:
+        above = release > self.low or (self.with_low and release == self.low)
+        below = self.high is None or release < self.high or (self.with_high and release == self.high)
+        return (above and below) is not self.outside
+
+
+@dataclass(frozen=True, slots=True)
+class _Alternative:
+    """What stands between two ``||``: spans that must all admit a release."""
+
+    spans: tuple[_Span, ...]
+    with_prereleases: bool
+    """One pre-release among the bounds opens the whole alternative to pre-releases; otherwise it admits none."""
+
+    def admits(self, release: _Release) -> bool:
+        if release[3] != _RELEASE and not self.with_prereleases:
+            return False
+        return all(span.admits(release) for span in self.spans)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """The version of one comparison, and how many of its numbers were given: 0 for ``*``, 2 for ``1.25``."""
+
+    release: _Release
+    given: int
+
+    def after(self, position: int) -> _Release:
+        """Where the next number at *position* begins, its pre-releases included: 1.25.3 after 1 is 1.26.0-."""
+        numbers = list(self.release[:3])
+        numbers[position] += 1
+        numbers[position + 1 :] = [0] * (2 - position)
+        return (numbers[0], numbers[1], numbers[2], _BEFORE_ALL)
+
+
+def _equal(bound: _Bound) -> _Span:
+    return _Span(bound.release, bound.release, with_high=True) if bound.given == 3 else _tilde(bound)
+
+
+def _not_equal(bound: _Bound) -> _Span:
+    # Of !=* Helm takes the zeros that stand for the wildcard as given, so only 0.0.0 is not admitted.
+    # (Of !=1.25-0, which nobody writes, it compares nothing but the pre-release; we leave out all of 1.25.)
+    span = _Span(bound.release, bound.release, with_high=True) if bound.given == 0 else _equal(bound)
+    return _Span(span.low, span.high, with_high=span.with_high, outside=True)
+
+
+def _greater(bound: _Bound) -> _Span:
+    # >1.25 begins at 1.26: everything that 1.25 stands for is not greater than it.
+    if bound.given in (1, 2):
+        return _Span(low=bound.after(bound.given - 1))
+    return _Span(low=bound.release, with_low=False)
+
+
+def _less(bound: _Bound) -> _Span:
+    return _Span(high=bound.release)
+
+
+def _at_least(bound: _Bound) -> _Span:
+    return _Span(low=bound.release)
+
+
+def _at_most(bound: _Bound) -> _Span:
+    # <=1.25 takes all of 1.25. For <=* Helm takes the zeros that stand for the wildcard as given.
+    if bound.given == 3:
+        return _Span(high=bound.release, with_high=True)
+    return _Span(high=bound.after(0 if bound.given == 1 else 1))
+
+
+def _tilde(bound: _Bound) -> _Span:
+    # ~0.0.0 admits everything, as ~* does: documented in constraintTilde of Masterminds/semver.
+    if bound.given == 0 or (bound.given == 3 and bound.release[:3] == (0, 0, 0)):
+        return _Span(low=bound.release)
+    return _Span(low=bound.release, high=bound.after(0 if bound.given == 1 else 1))
+
+
+def _caret(bound: _Bound) -> _Span:
+    major, minor, _, _ = bound.release
+    if major > 0 or bound.given == 1:
+        position = 0
+    elif minor > 0 or bound.given == 2:
+        position = 1
+    else:
+        position = 2
+    return _Span(low=bound.release, high=bound.after(position))
+
+
+_OPERATORS: Final[Mapping[str, Callable[[_Bound], _Span]]] = {
+    "": _equal,
+    "=": _equal,
+    "!=": _not_equal,
+    ">": _greater,
+    "<": _less,
+    ">=": _at_least,
+    "=>": _at_least,
+    "<=": _at_most,
+    "=<": _at_most,
+    "~": _tilde,
+    "~>": _tilde,
+    "^": _caret,
+}
+
+_OPERATOR: Final = re.compile(r"\s*(!=|>=|=>|<=|=<|~>|=|>|<|~|\^|)\s*")
+_NUMBER: Final = r"(?:[0-9]{1,18}|[xX*])"
+_VERSION: Final = re.compile(
+    rf"v?({_NUMBER})(?:\.({_NUMBER}))?(?:\.({_NUMBER}))?"
+    r"(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
+)
+_TO: Final = re.compile(r"\s+-\s+")
+_AND: Final = re.compile(r"\s*,|\s+")
+
+
+@lru_cache(maxsize=1024)
+def _read_constraint(constraint: str) -> tuple[_Alternative, ...]:
+    if len(constraint) > _MOST_CHARACTERS:
+        raise ConstraintError(constraint, f"longer than {_MOST_CHARACTERS} characters")
+    return tuple(_read_alternative(part, constraint) for part in constraint.split("||"))
+
+
+def _read_alternative(part: str, whole: str) -> _Alternative:
+    """Read left to right, so that no input makes a regular expression backtrack."""
+    text = part.rstrip()
+    spans: list[_Span] = []
+    bounds: list[_Bound] = []
+    at = 0
+    while True:
+        operator, at = _expect(_OPERATOR, text, at, whole)
+        version, at = _expect(_VERSION, text, at, whole)
+        bound = _read_bound(version, whole)
+        bounds.append(bound)
+        to = _TO.match(text, at) if operator[1] == "" else None
+        if to is None:
+            spans.append(_OPERATORS[operator[1]](bound))
+        else:
+            version, at = _expect(_VERSION, text, to.end(), whole)
+            upper = _read_bound(version, whole)
+            bounds.append(upper)
+            spans += [_at_least(bound), _at_most(upper)]
+        if at == len(text):
+            return _Alternative(tuple(spans), with_prereleases=any(each.release[3] != _RELEASE for each in bounds))
+        _, at = _expect(_AND, text, at, whole)
+
+
+def _expect(pattern: re.Pattern[str], text: str, at: int, whole: str) -> tuple[re.Match[str], int]:
+    match = pattern.match(text, at)
+    if match is None:
+        wanted = "a comma or space" if pattern is _AND else "a version such as 1.25 or 1.25.x"
+        found = f"not {text[at:]!r}" if at < len(text) else "after its end"
+        raise ConstraintError(whole, f"expected {wanted}, {found}")
+    return match, match.end()
+
+
+def _read_bound(match: re.Match[str], whole: str) -> _Bound:
+    prerelease = match[4] or ""
+    if any(len(each) > 1 and each[0] == "0" and _is_number(each) for each in prerelease.split(".")):
+        raise ConstraintError(whole, f"a number in pre-release {prerelease!r} begins with zero")
+    numbers: list[int] = []
+    for text in match.group(1, 2, 3):
+        if text is None or text in "xX*":
+            break  # what follows a wildcard says nothing
+        numbers.append(int(text))
+    major, minor, patch = (*numbers, 0, 0, 0)[:3]
+    return _Bound((major, minor, patch, _prerelease_key(prerelease)), given=len(numbers))

@@ -1,0 +1,118 @@
+"""One frozen Settings, read once at start: from the environment and the command line, the latter first.
+
+To add a setting: a field here with its meaning, its variable in VARIABLES, a row in ``docs/reference/settings.md``
+(a test compares).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from addonry.model.errors import InvalidParameter
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this Addonry works."""
+
+    data_directory: Path
+    """Database, keys, cached charts. One process at a time works on it."""
+    listen: str = "127.0.0.1:8080"
+    """Host and port; port 0 takes a free one."""
+    region: str = "local"
+    """The region id of clusters registered without one."""
+    catalog_directory: Path | None = None
+    """A directory of the user's own component files, over the packaged ones."""
+    chart_mirror: str | None = None
+    """One chart repository in place of all that the catalog names."""
+    helm_binary: str | None = None
+    """A helm command to use instead of the packaged Helm SDK."""
+    secret_key: str | None = None
+    """The key that encrypts secrets at rest, in place of DATA/secret.key."""
+    scan_seconds: float = 60.0
+    """How often each cluster is looked at."""
+    catalog_seconds: float = 900.0
+    """How often chart repositories are read."""
+    request_seconds: float = 10.0
+    """The longest wait for one answer of a cluster."""
+    helm_seconds: float = 120.0
+    """The hard deadline of one Helm operation."""
+    rollout_seconds: float = 600.0
+    """The longest a rollout may take before it counts as failed."""
+    stall_seconds: float = 20.0
+    """How long a stalled rollout (an image that cannot be pulled, a crash loop) may last before it counts as failed."""
+    concurrency: int = 20
+    """How many tasks run at once."""
+
+    def __repr__(self) -> str:
+        return f"Settings(data_directory={self.data_directory!s}, listen={self.listen})"
+
+    @property
+    def database_url(self) -> str:
+        """Where the rows are."""
+        return f"sqlite:///{self.data_directory / 'addonry.sqlite'}"
+
+    @property
+    def root_key_file(self) -> Path:
+        """The first access key, for local commands."""
+        return self.data_directory / "root.key"
+
+    @property
+    def service_file(self) -> Path:
+        """The address of the service that runs on the data directory."""
+        return self.data_directory / "service.json"
+
+
+VARIABLES: Final[Mapping[str, str]] = {
+    "data_directory": "ADDONRY_DATA",
+    "listen": "ADDONRY_LISTEN",
+    "region": "ADDONRY_REGION",
+    "catalog_directory": "ADDONRY_CATALOG",
+    "chart_mirror": "ADDONRY_CHART_MIRROR",
+    "helm_binary": "ADDONRY_HELM",
+    "secret_key": "ADDONRY_SECRET_KEY",
+    "scan_seconds": "ADDONRY_SCAN_SECONDS",
+    "catalog_seconds": "ADDONRY_CATALOG_SECONDS",
+    "request_seconds": "ADDONRY_REQUEST_SECONDS",
+    "helm_seconds": "ADDONRY_HELM_SECONDS",
+    "rollout_seconds": "ADDONRY_ROLLOUT_SECONDS",
+    "stall_seconds": "ADDONRY_STALL_SECONDS",
+    "concurrency": "ADDONRY_CONCURRENCY",
+}
+"""The environment variable of each setting."""
+
+
+def load_settings(environ: Mapping[str, str], **given: Any) -> Settings:
+    """The settings from *environ*, with those of *given* that are not None in their place.
+
+    Raises InvalidParameter naming the variable for a value that cannot be read.
+    """
+    defaults = Settings(data_directory=default_data_directory(environ))
+    read = {name: _read(defaults, name, variable, environ) for name, variable in VARIABLES.items()}
+    chosen = {**read, **{name: value for name, value in given.items() if value is not None}}
+    return replace(defaults, **{name: value for name, value in chosen.items() if value is not None})
+
+
+def default_data_directory(environ: Mapping[str, str]) -> Path:
+    """``$XDG_DATA_HOME/addonry``, else ``~/.local/share/addonry`` (XDG Base Directory Specification)."""
+    base = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "share")
+    return Path(base) / "addonry"
+
+
+def _read(defaults: Settings, name: str, variable: str, environ: Mapping[str, str]) -> Any:
+    text = environ.get(variable, "").strip()
+    if not text:
+        return None
+    if name in {"data_directory", "catalog_directory"}:
+        return Path(text).expanduser()
+    default = getattr(defaults, name)
+    if isinstance(default, int | float):
+        try:
+            number = type(default)(text)
+        except ValueError:
+            number = -1
+        if number <= 0:
+            raise InvalidParameter(variable, "must be a positive number", remedy=f"Correct or unset {variable}.")
+        return number
+    return text

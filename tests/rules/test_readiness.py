@@ -1,0 +1,156 @@
+"""Every check has a passing and a failing case; a verdict names all obstacles at once."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from addonry.model.clusters import Reach
+from addonry.model.components import Health, Owner, Placement, ReleaseStatus, SourceKind
+from addonry.model.ids import TaskId, Version
+from addonry.model.readiness import Facts, Severity
+from addonry.rules.readiness import assess, assess_change
+from tests.builders import a_cluster, a_component, an_entry, an_offer, some_facts
+
+OFFERS = (an_offer("1.2.0"), an_offer("1.1.0"), an_offer("1.0.0"))
+
+
+def healthy() -> Facts:
+    return some_facts(a_component("1.0.0"), *OFFERS)
+
+
+def with_found(**given: object) -> Facts:
+    component = a_component("1.0.0")
+    return some_facts(replace(component, found=replace(component.found, **given)), *OFFERS)
+
+
+def ids(facts: Facts) -> list[str]:
+    return [blocker.id for blocker in assess(facts).findings]
+
+
+def test_an_old_healthy_component_is_ready_and_goes_to_the_newest_version_that_fits():
+    readiness = assess(healthy())
+    assert readiness.findings == ()
+    assert readiness.is_ready
+    assert readiness.can_upgrade
+    assert readiness.target == OFFERS[0]
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (replace(healthy(), cluster=a_cluster(reach=Reach.UNREACHABLE, trouble="no answer")), "ClusterUnreachable"),
+        (replace(healthy(), cluster=a_cluster(reach=Reach.REFUSED, trouble="401")), "ClusterUnreachable"),
+        (replace(healthy(), cluster=a_cluster(reach=Reach.UNKNOWN)), "NotScanned"),
+        (replace(healthy(), live_task=TaskId("T-1")), "TaskRunning"),
+        (with_found(health=Health.FAILED, message="CrashLoopBackOff"), "WorkloadUnhealthy"),
+        (with_found(health=Health.IN_PROGRESS), "WorkloadUnhealthy"),
+        (with_found(status=ReleaseStatus.PENDING_UPGRADE), "ReleaseStuck"),
+        (with_found(status=ReleaseStatus.PENDING_INSTALL), "ReleaseStuck"),
+        (replace(healthy(), values_errors={"1.2.0": ("replicas must be of type integer",)}), "ValuesInvalid"),
+    ],
+)
+def test_an_obstacle_blocks_and_says_what_to_do(facts: Facts, expected: str):
+    readiness = assess(facts)
+    assert [blocker.id for blocker in readiness.blockers] == [expected]
+    assert not readiness.is_ready
+    assert readiness.blockers[0].message.endswith((".", "…"))
+    assert readiness.blockers[0].remedy
+    assert readiness.target == OFFERS[0], "whether a version exists does not depend on whether it may be installed now"
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (replace(healthy(), entry=None, offers=()), "NotInCatalog"),
+        (replace(healthy(), catalog_trouble="The repository answered 503."), "CatalogUnavailable"),
+        (some_facts(a_component(), an_offer("2.0.0", kubernetes=">=1.38.0-0")), "KubernetesVersion"),
+        (
+            with_found(
+                placement=Placement(SourceKind.WORKLOAD, "kube-system", "coredns", "Deployment"), owner=Owner.NOBODY
+            ),
+            "PlainWorkload",
+        ),
+    ],
+)
+def test_a_warning_is_told_and_leaves_the_component_ready(facts: Facts, expected: str):
+    readiness = assess(facts)
+    assert expected in [finding.id for finding in readiness.findings if finding.severity is Severity.WARNS]
+    assert readiness.is_ready
+
+
+def test_values_that_break_another_version_than_the_next_one_do_not_block():
+    assert assess(replace(healthy(), values_errors={"1.1.0": ("x must be of type integer",)})).is_ready
+
+
+def test_all_obstacles_are_named_at_once():
+    facts = replace(with_found(health=Health.FAILED, status=ReleaseStatus.PENDING_UPGRADE), live_task=TaskId("T-1"))
+    assert ids(facts) == ["TaskRunning", "ReleaseStuck", "WorkloadUnhealthy"]
+
+
+def test_a_component_that_is_up_to_date_is_ready_but_has_nowhere_to_go():
+    readiness = assess(some_facts(a_component("1.2.0"), *OFFERS))
+    assert (readiness.is_ready, readiness.can_upgrade, readiness.findings) == (True, False, ())
+
+
+def test_a_component_that_is_not_installed_is_ready_to_be():
+    readiness = assess(some_facts(None, *OFFERS))
+    assert (readiness.is_ready, readiness.target) == (True, OFFERS[0])
+
+
+def test_a_version_for_a_newer_kubernetes_is_passed_over_for_one_that_fits():
+    facts = some_facts(a_component("1.0.0"), an_offer("1.3.0", kubernetes=">=1.38.0-0"), *OFFERS)
+    assert assess(facts).target == OFFERS[0]
+
+
+def test_a_deprecated_version_is_never_proposed():
+    facts = some_facts(a_component("1.0.0"), an_offer("1.3.0", deprecated=True), *OFFERS)
+    assert assess(facts).target == OFFERS[0]
+
+
+@pytest.mark.parametrize(
+    ("version", "install", "expected"),
+    [
+        (None, False, []),
+        ("1.1.0", False, []),
+        ("v1.1.0", False, []),
+        ("9.9.9", False, ["NoVersion"]),
+        ("1.0.0", False, ["NotNewer"]),
+        ("1.2.0", True, ["AlreadyInstalled"]),
+        ("1.3.0", False, ["KubernetesVersion"]),
+    ],
+)
+def test_a_wanted_version_must_be_on_offer_fit_and_be_newer(version, install, expected):
+    facts = some_facts(a_component("1.0.0"), an_offer("1.3.0", kubernetes=">=1.38.0-0"), *OFFERS)
+    wanted = Version(version) if version else None
+    assert [blocker.id for blocker in assess_change(facts, wanted, install=install).blockers] == expected
+
+
+def test_upgrading_what_is_not_there_is_refused():
+    found = assess_change(some_facts(None, *OFFERS), None, install=False)
+    assert [blocker.id for blocker in found.blockers] == ["NotInstalled"]
+
+
+def test_upgrading_to_the_newest_when_up_to_date_says_that_there_is_none():
+    found = assess_change(some_facts(a_component("1.2.0"), *OFFERS), None, install=False)
+    assert [blocker.id for blocker in found.blockers] == ["NoVersion"]
+
+
+def test_a_plain_workload_is_compared_by_the_image_tag_an_offer_would_have():
+    placement = Placement(SourceKind.WORKLOAD, "kube-system", "coredns", "Deployment")
+    component = a_component("v1.10.0", placement=placement)
+    newer = an_offer("30.0.0", app_version="1.11.0")
+    older = an_offer("29.0.0", app_version="1.9.0")
+    facts = some_facts(component, newer, older, entry=an_entry(tag="v{app_version}"))
+    assert assess(facts).target == newer
+    assert assess(replace(facts, offers=(older,))).target is None
+
+
+def test_every_finding_has_a_row_in_the_reference():
+    source = Path("src/addonry/rules/readiness.py").read_text()
+    page = Path("docs/reference/checks.md").read_text()
+    named = set(re.findall(r'Blocker\(\s*"(\w+)"', source))
+    assert named
+    missing = {each for each in named if f"`{each}`" not in page}
+    assert not missing, f"docs/reference/checks.md lacks {missing}"
