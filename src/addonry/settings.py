@@ -20,6 +20,12 @@ class Settings:
     """Database, keys, cached charts. One process at a time works on it."""
     listen: str = "127.0.0.1:8080"
     """Host and port; port 0 takes a free one."""
+    tls_cert: Path | None = None
+    """A certificate chain (PEM) to serve https with."""
+    tls_key: Path | None = None
+    """Its private key."""
+    behind_proxy: bool = False
+    """A proxy in front speaks TLS, so plain http may be served beyond loopback."""
     region: str = "local"
     """The region id of clusters registered without one."""
     catalog_directory: Path | None = None
@@ -67,6 +73,9 @@ class Settings:
 VARIABLES: Final[Mapping[str, str]] = {
     "data_directory": "ADDONRY_DATA",
     "listen": "ADDONRY_LISTEN",
+    "tls_cert": "ADDONRY_TLS_CERT",
+    "tls_key": "ADDONRY_TLS_KEY",
+    "behind_proxy": "ADDONRY_BEHIND_PROXY",
     "region": "ADDONRY_REGION",
     "catalog_directory": "ADDONRY_CATALOG",
     "chart_mirror": "ADDONRY_CHART_MIRROR",
@@ -81,6 +90,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "concurrency": "ADDONRY_CONCURRENCY",
 }
 """The environment variable of each setting."""
+
+_PATHS: Final = frozenset({"data_directory", "catalog_directory", "tls_cert", "tls_key"})
 
 
 def load_settings(environ: Mapping[str, str], **given: Any) -> Settings:
@@ -104,9 +115,11 @@ def _read(defaults: Settings, name: str, variable: str, environ: Mapping[str, st
     text = environ.get(variable, "").strip()
     if not text:
         return None
-    if name in {"data_directory", "catalog_directory"}:
+    if name in _PATHS:
         return Path(text).expanduser()
     default = getattr(defaults, name)
+    if isinstance(default, bool):
+        return text.lower() in {"1", "true", "yes", "on"}
     if isinstance(default, int | float):
         try:
             number = type(default)(text)

@@ -40,8 +40,8 @@ def test_an_old_healthy_component_is_ready_and_goes_to_the_newest_version_that_f
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        (replace(healthy(), cluster=a_cluster(reach=Reach.UNREACHABLE, trouble="no answer")), "ClusterUnreachable"),
-        (replace(healthy(), cluster=a_cluster(reach=Reach.REFUSED, trouble="401")), "ClusterUnreachable"),
+        (replace(healthy(), cluster=a_cluster(reach=Reach.UNREACHABLE, trouble="no answer.")), "ClusterUnreachable"),
+        (replace(healthy(), cluster=a_cluster(reach=Reach.REFUSED, trouble="401.")), "ClusterUnreachable"),
         (replace(healthy(), cluster=a_cluster(reach=Reach.UNKNOWN)), "NotScanned"),
         (replace(healthy(), live_task=TaskId("T-1")), "TaskRunning"),
         (with_found(health=Health.FAILED, message="CrashLoopBackOff"), "WorkloadUnhealthy"),

@@ -1,0 +1,247 @@
+"""Wires the parts together; the one module that knows them all.
+
+``open_app`` builds a working Addonry on a data directory, ``serve`` runs it behind a socket. The clock, ids and dice
+come from here and nowhere else.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import logging
+import os
+import random
+import secrets
+import socket
+import string
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from addonry.catalogs import Catalog, open_catalog
+from addonry.engine import EngineSettings, open_engine
+from addonry.gateway import GatewaySettings, build_gateway
+from addonry.kube import KubeSettings, open_cluster
+from addonry.lifecycle.discover import Scanner
+from addonry.lifecycle.service import Service
+from addonry.lifecycle.steps import steps_in
+from addonry.lifecycle.world import Connections, Ids, Patience, World
+from addonry.model.errors import AddonryError, DataDirectoryBusy, InvalidParameter
+from addonry.model.ids import ClusterId, TaskId
+from addonry.model.keys import AccessKey
+from addonry.settings import Settings
+from addonry.store import StoreSettings, open_store
+
+log = logging.getLogger(__name__)
+
+KEY_ALPHABET: Final = string.ascii_letters + string.digits
+ROOT_KEY_NAME: Final = "root"
+_LISTEN_REMEDY: Final = "Give another address with --listen HOST:PORT."
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A working Addonry: what can be asked of it, and the wire in front of it."""
+
+    service: Service
+    asgi: Callable[..., object]
+
+
+def make_ids() -> Ids:
+    """Ids as ack-api 01, section 8 shapes them."""
+    return Ids(
+        cluster=lambda: ClusterId(f"c{uuid.uuid4().hex}"),
+        task=lambda: TaskId(f"T-{int(datetime.now(UTC).timestamp()):08x}{secrets.token_hex(8)}"),
+        key=lambda: (f"ADDONRY{_random_text(17)}", _random_text(40)),
+    )
+
+
+def kube_settings(settings: Settings, work_directory: Path, *, may_run_plugins: bool = False) -> KubeSettings:
+    """How to speak to clusters; plugins only for a user's own kubeconfig on the command line."""
+    return KubeSettings(
+        work_directory=work_directory,
+        helm_binary=settings.helm_binary,
+        request_seconds=settings.request_seconds,
+        helm_seconds=settings.helm_seconds,
+        stall_seconds=settings.stall_seconds,
+        may_run_plugins=may_run_plugins,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[App]:
+    """A working Addonry on the settings' data directory, until the context ends.
+
+    Raises DataDirectoryBusy when another process works on it. Tasks that a killed process left are taken up at once.
+    """
+    data = settings.data_directory
+    with _exclusive(data):
+        engine = open_engine(EngineSettings(settings.database_url, concurrency=settings.concurrency))
+        store = open_store(
+            StoreSettings(settings.database_url, secret_key_file=data / "secret.key", secret_key=settings.secret_key)
+        )
+        catalog = await open_catalog(
+            directory=settings.catalog_directory,
+            mirror=settings.chart_mirror,
+            cache_directory=data / "charts",
+            shelf=store,
+        )
+        connections = Connections(store, partial(open_cluster, settings=kube_settings(settings, data / "work")))
+        world = World(
+            store=store,
+            engine=engine,
+            catalog=catalog,
+            connections=connections,
+            now=_now,
+            ids=make_ids(),
+            patience=Patience(rollout=settings.rollout_seconds),
+            region=settings.region,
+        )
+        scanner = Scanner(world, period=settings.scan_seconds, dice=random.Random())  # noqa: S311 - jitter only
+        service = Service(world, scanner)
+        await _ensure_root_key(world, settings.root_key_file)
+        await engine.start(store, steps_in(world))
+        reading = asyncio.create_task(_read_catalog_forever(catalog, settings.catalog_seconds, scanner))
+        try:
+            yield App(service, build_gateway(service, GatewaySettings()))
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await scanner.stop()
+            await engine.stop()
+            await connections.close()
+            await catalog.close()
+            await store.close()
+
+
+async def serve(settings: Settings, *, on_ready: Callable[[str], None], until: asyncio.Event | None = None) -> None:
+    """Serve the API on the settings' address until *until* is set or the process is told to stop.
+
+    Calls *on_ready* with the address once requests are answered. Raises DataDirectoryBusy, and OSError when the
+    address cannot be taken.
+    """
+    import uvicorn
+
+    _refuse_open_door(settings)
+    listening = _listen(settings.listen)
+    with contextlib.closing(listening):
+        async with open_app(settings) as app:
+            config = uvicorn.Config(
+                app.asgi,  # type: ignore[arg-type]
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+                ssl_certfile=settings.tls_cert,
+                ssl_keyfile=settings.tls_key,
+            )
+            server = uvicorn.Server(config)
+            address = f"{'https' if settings.tls_cert else 'http'}://{_host_and_port(listening)}"
+            settings.service_file.write_text(json.dumps({"address": address, "pid": os.getpid()}))
+            running = asyncio.create_task(server.serve(sockets=[listening]))
+            try:
+                while not server.started and not running.done():
+                    await asyncio.sleep(0.01)
+                if not running.done():
+                    on_ready(address)
+                if until is not None:
+                    waiting = asyncio.create_task(until.wait())
+                    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+                    waiting.cancel()
+                    server.should_exit = True
+                await running
+            finally:
+                settings.service_file.unlink(missing_ok=True)
+
+
+def _refuse_open_door(settings: Settings) -> None:
+    """Only loopback is served in the clear; anything else needs TLS, or a proxy that does it (design, section 8)."""
+    if bool(settings.tls_cert) is not bool(settings.tls_key):
+        raise InvalidParameter("tls", "a certificate needs its key", remedy="Give both --tls-cert and --tls-key.")
+    host = settings.listen.rpartition(":")[0].strip("[]") or "127.0.0.1"
+    if host == "localhost" or settings.tls_cert or settings.behind_proxy:
+        return
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    raise InvalidParameter(
+        "listen",
+        f"{host} can be reached from outside, and nothing would encrypt what is sent there",
+        remedy="Give --tls-cert and --tls-key, or --behind-proxy when a proxy in front of it speaks TLS.",
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _random_text(length: int) -> str:
+    return "".join(secrets.choice(KEY_ALPHABET) for _ in range(length))
+
+
+async def _read_catalog_forever(catalog: Catalog, period: float, scanner: Scanner) -> None:
+    """Read the chart repositories on a period. The first scans wait for the first reading, so that they know versions."""
+    started = False
+    while True:
+        try:
+            await catalog.refresh()
+        except AddonryError as error:
+            log.warning("chart repositories could not be read: %s", error.message)
+        except Exception:
+            log.exception("reading the chart repositories failed")
+        if not started:
+            scanner.start()
+            started = True
+        await asyncio.sleep(period)
+
+
+async def _ensure_root_key(world: World, file: Path) -> None:
+    """Make the root key on the first start of a data directory, and write it where local commands find it."""
+    if any(key.is_root for key in await world.store.keys()):
+        return
+    key, secret = world.ids.key()
+    text = json.dumps({"access_key_id": key, "access_key_secret": secret}, indent=2)
+    # The file first: a process that dies in between makes another key, instead of one that nobody knows.
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text + "\n")
+    await world.store.add_key(AccessKey(key, ROOT_KEY_NAME, world.now(), is_root=True), secret)
+
+
+@contextlib.contextmanager
+def _exclusive(data: Path) -> Iterator[None]:
+    """Hold the data directory, alone. The lock goes with the process, however that ends."""
+    import fcntl
+
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (data / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataDirectoryBusy(f"Another Addonry works on {data}.") from None
+        yield
+
+
+def _listen(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, int(port)))
+    except (OSError, ValueError, OverflowError) as error:
+        listening.close()
+        raise InvalidParameter("listen", f"cannot listen on {address!r}: {error}", remedy=_LISTEN_REMEDY) from error
+    listening.listen(512)
+    return listening
+
+
+def _host_and_port(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
