@@ -145,8 +145,8 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None], until: a
             settings.service_file.write_text(json.dumps({"address": address, "pid": os.getpid()}))
             running = asyncio.create_task(server.serve(sockets=[listening]))
             try:
-                while not server.started and not running.done():
-                    await asyncio.sleep(0.01)
+                while not server.started and not running.done():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)  # uvicorn tells of its start by a flag only
                 if not running.done():
                     on_ready(address)
                 if until is not None:
