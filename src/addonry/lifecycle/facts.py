@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from addonry.catalogs import Catalog, read_chart
+from addonry.catalogs import Catalog
 from addonry.lifecycle.world import World
-from addonry.model.catalog import CatalogEntry, Offer
+from addonry.model.catalog import Offer
 from addonry.model.clusters import Cluster, Reach
 from addonry.model.components import Component
 from addonry.model.errors import ChartTrouble
@@ -55,7 +55,7 @@ def weigh(
             served=surroundings.served,
             live_task=live.get(name),
             values_errors=surroundings.values_errors.get(name),
-            catalog_trouble=_trouble(catalog, entries.get(name)),
+            catalog_trouble=catalog.trouble(name) if name in entries else "",
         )
         for name in names
     }
@@ -84,7 +84,7 @@ async def gather_live(world: World, task: Task) -> Facts:
 
 async def values_errors(
     catalog: Catalog, facts: Mapping[ComponentName, Facts]
-) -> dict[ComponentName, dict[str, tuple[str, ...]]]:
+) -> dict[str, dict[str, tuple[str, ...]]]:
     """What the schema of each component's next version says against its present values.
 
     Needs the chart, so it may fetch it; where that fails nothing is said, and the task's own steps will find out.
@@ -98,12 +98,8 @@ async def _values_errors(catalog: Catalog, facts: Facts, offer: Offer) -> tuple[
     if facts.component is None or facts.component.found.values is None:
         return ()
     try:
-        contents = read_chart(await catalog.fetch(offer))
+        contents = await catalog.read_chart(await catalog.fetch(offer))
     except ChartTrouble:
         return ()
     values = coalesce(contents.values, facts.component.found.values)
     return await asyncio.to_thread(schema_errors, values, contents.schema)
-
-
-def _trouble(catalog: Catalog, entry: CatalogEntry | None) -> str:
-    return catalog.problems().get(entry.source.repository, "") if entry else ""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from addonry.catalogs import read_chart
 from addonry.lifecycle import (
     CatalogItem,
     ComponentStatus,
@@ -143,7 +142,7 @@ class Service:
         entry = catalog.entry(name)
         if entry is None:
             raise ComponentNotFound(name, f"The catalog does not know {name!r}.")
-        return CatalogItem(entry, catalog.offers(entry.name), catalog.problems().get(entry.source.repository, ""))
+        return CatalogItem(entry, catalog.offers(entry.name), catalog.trouble(entry.name))
 
     async def chart(self, name: str, version: Version) -> ChartContents:
         """See ``Lifecycle``."""
@@ -151,7 +150,8 @@ class Service:
         offer = next((each for each in item.offers if same_version(each.version, version)), None)
         if offer is None:
             raise VersionNotFound(name, version)
-        return read_chart(await self._world.catalog.fetch(offer))
+        catalog = self._world.catalog
+        return await catalog.read_chart(await catalog.fetch(offer))
 
     async def sync_catalog(self) -> tuple[CatalogItem, ...]:
         """See ``Lifecycle``."""

@@ -5,9 +5,9 @@ A step is ``async def run(task, world) -> Outcome`` in a module named after it. 
 here, a name in ``model.tasks.StepName``, its place in ``rules.planning``.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from addonry.engine import Steps
 from addonry.lifecycle.steps import (
@@ -26,7 +26,16 @@ from addonry.lifecycle.steps import (
 from addonry.lifecycle.world import World
 from addonry.model.tasks import Outcome, StepName, Task
 
-RUN: Final[Mapping[StepName, Callable[[Task, World], Awaitable[Outcome]]]] = {
+
+class Run(Protocol):
+    """What each step's module offers."""
+
+    async def __call__(self, task: Task, world: World) -> Outcome:
+        """Carry out the present step of the task's present change."""
+        ...
+
+
+RUN: Final[Mapping[StepName, Run]] = {
     StepName.PREFLIGHT: preflight.run,
     StepName.FETCH: fetch.run,
     StepName.RENDER: render.run,

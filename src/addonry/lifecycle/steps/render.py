@@ -2,7 +2,6 @@
 
 import asyncio
 
-from addonry.catalogs import read_chart
 from addonry.lifecycle.steps.common import cluster_of, target_of
 from addonry.lifecycle.world import World
 from addonry.model.components import SourceKind
@@ -17,7 +16,7 @@ async def run(task: Task, world: World) -> Outcome:
     live = await cluster_of(task, world)
     target = await target_of(task, world)
     if change.placement.source is SourceKind.HELM:
-        contents = read_chart(target.archive)
+        contents = await world.catalog.read_chart(target.archive)
         values = target.values
         if values is None:
             found = await live.find(change.placement)

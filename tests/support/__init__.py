@@ -1,0 +1,1 @@
+"""What several suites need: waiting for conditions, Helm used directly, the service as a process."""
