@@ -125,7 +125,8 @@ def _read(defaults: Settings, name: str, variable: str, environ: Mapping[str, st
             number = type(default)(text)
         except ValueError:
             number = -1
-        if number <= 0:
+        # Written so that nan is refused as well.
+        if not 0 < number < float("inf"):
             raise InvalidParameter(variable, "must be a positive number", remedy=f"Correct or unset {variable}.")
         return number
     return text

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addonry.rules.versions import ConstraintError, is_newer, newest, same_version, satisfies, version_key
+from addonry.rules.versions import (
+    ConstraintError,
+    is_newer,
+    is_prerelease,
+    newest,
+    same_version,
+    satisfies,
+    version_key,
+)
 
 # Forms of ack-api/08, section 3, and what else is met: oldest first, each newer than the one before.
 LADDERS = [
@@ -76,6 +84,18 @@ def test_equal_numbers_are_broken_the_same_way_in_every_order():
 )
 def test_a_leading_v_does_not_make_another_version(one, other, same):
     assert same_version(one, other) is same
+
+
+@pytest.mark.parametrize("version", ["1.0.0-rc.1", "v1.38.0-alpha.3", "1.0.0-0", "v0.8.21-bad"])
+def test_what_comes_before_a_release_is_called_a_prerelease(version):
+    assert is_prerelease(version)
+
+
+@pytest.mark.parametrize(
+    "version", ["1.0.0", "v1.18.8-aliyun.1", "v1.9.3.10-7dfca203-aliyun", "1.31.1+k3s1", "v1.11.1-eksbuild.4", "latest"]
+)
+def test_a_build_of_a_release_is_no_prerelease(version):
+    assert not is_prerelease(version)
 
 
 NUMBER = st.integers(min_value=0, max_value=40)

@@ -27,6 +27,7 @@
       HelmFailed                Helm said no, was stopped or died
       IllegalMove               an edge the table of task moves does not have
       DataDirectoryBusy         another process works on it
+      StoreUnavailable          the database cannot be read or written: disk full, read-only, gone
 
 An error carries facts as attributes, a sentence for a person and a *remedy*: what to do next. It knows nothing
 of HTTP; ``gateway/errors.py`` has one row for each. None of them ever carries a kubeconfig, a token or values.
@@ -239,3 +240,9 @@ class DataDirectoryBusy(AddonryError):
     """Another process works on the data directory."""
 
     default_remedy = "Stop the other process, or give this one another directory with --data."
+
+
+class StoreUnavailable(AddonryError):
+    """The database cannot be read or written: the disk is full, the file read-only, the server gone."""
+
+    default_remedy = "Check free space and permissions of the data directory, or that the database server runs."

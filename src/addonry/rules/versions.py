@@ -55,6 +55,11 @@ def same_version(one: str, other: str) -> bool:
     return _without_v(one) == _without_v(other)
 
 
+def is_prerelease(version: str) -> bool:
+    """Whether *version* comes before a release (``-rc.1``, ``-alpha``); Helm offers such only when asked to."""
+    return bool(_parse(version).prerelease)
+
+
 @dataclass(frozen=True, slots=True)
 class _Parts:
     numbers: tuple[int, ...] | None

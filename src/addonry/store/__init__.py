@@ -37,9 +37,9 @@ class ShelvedIndex:
 
     repository: str
     body: bytes
-    etag: str = ""
-    last_modified: str = ""
-    fetched_at: datetime | None = None
+    etag: str
+    last_modified: str
+    fetched_at: datetime
 
 
 class Store(Protocol):
