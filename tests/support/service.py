@@ -18,6 +18,7 @@ class Service:
     data: Path
     environment: dict[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    module: str = "addonry"
     address: str = ""
     _process: "subprocess.Popen[str] | None" = None
     _log: IO[str] | None = None
@@ -29,7 +30,7 @@ class Service:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ADDONRY_")}
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "addonry"),
+                *(sys.executable, "-m", self.module),
                 *("serve", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.arguments),
             ],
             stdout=subprocess.PIPE,
@@ -39,7 +40,7 @@ class Service:
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert "http" in line, f"not ready: {line!r}\n{self.log()}"
+        assert "http" in line, f"not ready: {line!r}\n{self.log()[-3000:]}"
         self.address = "http" + line.strip().split("http", 1)[1].split()[0]
         return self
 
