@@ -1,0 +1,142 @@
+"""Damage of every kind to what strangers send: it is read or refused, and nothing else ever happens."""
+
+import gzip
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.rooms.catalogs.sites import an_archive
+
+from addonry.catalogs.archives import read_contents
+from addonry.catalogs.documents import Unreadable, read_documents
+from addonry.catalogs.index import decode_index, encode_index, offers_of, read_index
+from addonry.model.catalog import CatalogEntry, ChartSource, Fingerprints
+from addonry.model.errors import ChartRejected
+from addonry.model.ids import ComponentName
+from addonry.simulator.charts import find_charts, pack
+
+PACKED = pack(find_charts())
+TAR = gzip.decompress(an_archive(files={"values.yaml": "a: 1\n", "values.schema.json": "{}", "crds/a.yaml": ""}))
+ENTRY = CatalogEntry(
+    name=ComponentName("coredns"),
+    title="CoreDNS",
+    source=ChartSource("https://example.test/charts", "coredns"),
+    fingerprints=Fingerprints(),
+    release="coredns",
+    namespace="kube-system",
+)
+
+# Where, what to put there, and how much of what was there to take away.
+DAMAGE = st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=12), st.integers(0, 40)), min_size=1, max_size=4)
+YAML_PIECES = st.sampled_from(
+    [
+        *("- ", "a: ", "&a ", "*a", "[", "]", "{", "}", "<<: ", "\n", "  ", "? ", ": ", "|\n", "'", "---\n", "é"),
+        *("!!int ", "!!python/none ", "!!bool x", "!!timestamp x", "!!set {a}", "!!binary YQ==", "~: 1"),
+        *("2001-99-99", "0x", "1_0", ".nan", "1:99:99", "0o9", "08", "1e5", "."),
+        *("entries:\n", "  coredns:\n", "  - version: 1.0\n"),
+    ]
+)
+
+
+def damaged(body, damage):
+    for where, piece, removed in damage:
+        at = int(where * len(body))
+        body = body[:at] + piece + body[at + removed :]
+    return body
+
+
+def refusal(read, *arguments, by):
+    """What *read* gives, and the sentence it refused with, one of them None."""
+    try:
+        return read(*arguments), None
+    except by as refused:
+        return None, str(refused)
+
+
+@settings(max_examples=200, deadline=None)
+@given(DAMAGE)
+def test_a_damaged_index_is_read_or_refused(damage):
+    index, refused = refusal(read_index, damaged(PACKED.index, damage), {"coredns", "nothing"}, by=Unreadable)
+    assert (index is None) is bool(refused)
+    if index is not None:
+        assert set(index) == {"coredns", "nothing"}
+        assert decode_index(encode_index(index)) == index
+        assert all(offer.url.startswith("http") for offer in offers_of(ENTRY, index["coredns"]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(YAML_PIECES, max_size=25).map("".join))
+def test_any_yaml_is_read_or_refused_and_what_is_read_is_json(text):
+    documents, refused = refusal(read_documents, text.encode(), by=Unreadable)
+    assert (documents is None) is bool(refused)
+    assert json.loads(json.dumps(documents, allow_nan=False)) == documents
+    index, refused = refusal(read_index, text.encode(), {"coredns"}, by=Unreadable)
+    assert (index is None) is bool(refused)
+
+
+@settings(max_examples=300, deadline=None)
+@given(DAMAGE)
+def test_a_damaged_archive_is_read_or_refused(damage):
+    body = gzip.compress(damaged(TAR, damage))
+    contents, refused = refusal(lambda: read_contents(body, name="coredns"), by=ChartRejected)
+    assert (contents is None) is bool(refused)
+    assert contents or refused.startswith("coredns")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_no_chart(body):
+    with pytest.raises(ChartRejected):
+        read_contents(body, name="coredns")
+
+
+SCALARS = [
+    *("y", "Y", "n", "yes", "Yes", "ON", "off", "oN", "TRUE", "True", "tRUE", "null", "Null", "~", "", "nullx", "yesx"),
+    *("1e3", "1E3", "1e+3", "1e", "0e0", "+1", "-1", "-0", "+", ".", ".5", "5.", "0.", "-.5", "+.5", "0.10", "..5"),
+    *("1_000", "1_0.5", "_1", "0b11", "0o17", "017", "0644", "08", "0x1F", "0xg", "0x", "99999999999999999999999"),
+    *("2026-11-23", "2026-11-23T10:00:00Z", "1:30", "80:8080", "1.2.3", "190:20:30.15", "=", "<", "'5'", "'y'"),
+    *(
+        "!!str 5",
+        "!!float 5",
+        "[a, {b: c}]",
+        "{1: a, 2.: b}",
+        "{y: a, no: b}",
+        "|\n  text",
+        "a # b",
+        "{<<: {a: 1}, b: 2}",
+    ),
+]
+
+ASK_HELM = """
+import json, sys
+from helm_python import HelmError, values_from_yaml
+
+answers = []
+for text in json.load(sys.stdin):
+    try:
+        answers.append(values_from_yaml(text))
+    except HelmError:
+        answers.append(None)
+json.dump(answers, sys.stdout)
+"""
+
+
+@pytest.mark.slow
+def test_values_are_read_as_helm_reads_them():
+    """Else a diff or a schema check would judge other values than those Helm installs."""
+    texts = [f"k: {scalar}" for scalar in SCALARS]
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK_HELM], input=json.dumps(texts), capture_output=True, text=True, check=True
+    )
+    ours = [refusal(read_documents, text.encode(), by=Unreadable)[0] for text in texts]
+    helms = [answer if answer is None else [answer] for answer in json.loads(asked.stdout)]
+    different = [each for each in zip(texts, ours, helms, strict=True) if each[1] != each[2]]
+    assert different == []
+
+
+def test_a_date_and_a_pair_of_ports_stay_text():
+    """PyYAML alone would make a date of the one and 12,880 of the other."""
+    assert read_documents(b"{day: 2026-11-23, ports: 80:8080}") == [{"day": "2026-11-23", "ports": "80:8080"}]
