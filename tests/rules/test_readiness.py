@@ -104,9 +104,11 @@ def test_a_version_for_a_newer_kubernetes_is_passed_over_for_one_that_fits():
     assert assess(facts).target == OFFERS[0]
 
 
-def test_a_deprecated_version_is_never_proposed():
-    facts = some_facts(a_component("1.0.0"), an_offer("1.3.0", deprecated=True), *OFFERS)
+@pytest.mark.parametrize("passed_over", [an_offer("1.3.0", deprecated=True), an_offer("1.3.0-rc.1")])
+def test_deprecated_versions_and_prereleases_are_never_proposed(passed_over):
+    facts = some_facts(a_component("1.0.0"), passed_over, *OFFERS)
     assert assess(facts).target == OFFERS[0]
+    assert assess_change(facts, passed_over.version, install=False).is_ready, "but one may ask for them by name"
 
 
 @pytest.mark.parametrize(

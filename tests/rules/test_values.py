@@ -1,5 +1,7 @@
 """Values combine as Helm combines them; schema errors name places, never values."""
 
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,3 +81,16 @@ def test_many_problems_are_counted_not_listed():
     told = schema_errors({f"p{n}": n for n in range(30)}, schema)
     assert len(told) == LIMIT + 1
     assert told[-1] == "and 22 more"
+
+
+def test_a_schema_that_points_elsewhere_makes_nobody_fetch_anything():
+    """A chart's author writes the schema: a reference to an inner address must not be followed."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listening.setblocking(False)
+        port = listening.getsockname()[1]
+        schema = {"properties": {"a": {"$ref": f"http://127.0.0.1:{port}/schema.json"}}}
+        assert schema_errors({"a": 1}, schema) == ()
+        with pytest.raises(BlockingIOError):
+            listening.accept()

@@ -4,17 +4,24 @@ A Helm release is named by its chart's version. A plain workload is named by its
 with it under the tag their application version would have.
 """
 
+import re
+from typing import Final
+
 from addonry.model.catalog import CatalogEntry, Offer
 from addonry.model.components import Component, SourceKind
 from addonry.model.ids import Version
 from addonry.model.readiness import Facts
-from addonry.rules.versions import ConstraintError, is_newer, same_version, satisfies
+from addonry.rules.versions import ConstraintError, is_newer, is_prerelease, same_version, satisfies
+
+TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 def image_tag(offer: Offer, entry: CatalogEntry | None) -> str:
-    """The image tag of *offer* in a plain workload, by the entry's pattern."""
+    """The image tag of *offer* in a plain workload, by the entry's pattern; empty when its version makes none."""
     pattern = entry.tag if entry else "{app_version}"
-    return pattern.format(app_version=offer.app_version.removeprefix("v"))
+    tag = pattern.format(app_version=offer.app_version.removeprefix("v"))
+    # An application version is free text; a tag is not (OCI distribution specification, "Pulling manifests").
+    return tag if TAG.fullmatch(tag) else ""
 
 
 def version_of(offer: Offer, component: Component | None, entry: CatalogEntry | None) -> Version:
@@ -29,7 +36,7 @@ def fits(offer: Offer, kubernetes: str) -> bool:
     if not kubernetes:
         return False
     try:
-        return satisfies(kubernetes, offer.kubernetes or "*")
+        return satisfies(kubernetes, offer.kubernetes)
     except ConstraintError:
         return False
 
@@ -43,8 +50,11 @@ def find_offer(facts: Facts, version: Version) -> Offer | None:
 
 
 def newer_offers(facts: Facts) -> tuple[Offer, ...]:
-    """Offers newer than what is installed, newest first; all of them when nothing is. Deprecated ones are left out."""
-    offers = (offer for offer in facts.offers if not offer.deprecated)
+    """Offers newer than what is installed, newest first; all of them when nothing is.
+
+    Deprecated charts and pre-releases are left out, as Helm leaves them out unless one is named.
+    """
+    offers = (offer for offer in facts.offers if not offer.deprecated and not is_prerelease(offer.version))
     if facts.component is None:
         return tuple(offers)
     installed = facts.component.version

@@ -6,6 +6,8 @@ from typing import Any
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import validator_for
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 LIMIT = 8
 """So many problems are told; the rest is counted."""
@@ -36,7 +38,12 @@ def schema_errors(values: Mapping[str, Any], schema: Mapping[str, Any] | None) -
         kind.check_schema(dict(schema))
     except SchemaError:
         return ()
-    errors = sorted(kind(dict(schema)).iter_errors(values), key=lambda error: list(map(str, error.absolute_path)))
+    # An empty registry: a schema is a stranger's, and its remote references must not make this process fetch anything.
+    validator = kind(dict(schema), registry=Registry())
+    try:
+        errors = sorted(validator.iter_errors(values), key=lambda error: list(map(str, error.absolute_path)))
+    except Unresolvable:
+        return ()
     told = [line for error in errors for line in _describe(error)]
     if len(told) > LIMIT:
         told = [*told[:LIMIT], f"and {len(told) - LIMIT} more"]
