@@ -67,6 +67,11 @@ class Catalog(Protocol):
         """The versions of a component (name or alias), newest first; empty for what is unknown or not read yet."""
         ...
 
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever the answer of any of the reads does."""
+        ...
+
     def problems(self) -> Mapping[str, str]:
         """What was wrong with a repository when it was last asked, by its address; it is gone when it answers."""
         ...

@@ -50,6 +50,7 @@ class RepositoryCatalog:
         self._downloads = Downloads(seconds=seconds)
         self._offers: dict[str, tuple[Offer, ...]] = {}
         self._problems: dict[str, str] = {}
+        self._generation = 0
         self._read: dict[str, ChartContents] = {}
         self._asking = asyncio.Semaphore(AT_ONCE)
         self._cache = cache
@@ -83,9 +84,14 @@ class RepositoryCatalog:
         entry = self.entry(name)
         return self._offers.get(entry.name, ()) if entry else ()
 
+    @property
+    def generation(self) -> int:
+        """See ``Catalog``."""
+        return self._generation
+
     def problems(self) -> Mapping[str, str]:
         """See ``Catalog``."""
-        return dict(self._problems)
+        return {repository: problem for repository, problem in self._problems.items() if problem}
 
     def trouble(self, name: str) -> str:
         """See ``Catalog``."""
@@ -126,7 +132,13 @@ class RepositoryCatalog:
             contents = await asyncio.to_thread(read_contents, body, name=name)
             self._refuse_another(offer, contents, name=name)
             path = cache / f"{digest}.tgz"
-            await asyncio.to_thread(_keep, path, body)
+            try:
+                await asyncio.to_thread(_keep, path, body)
+            except OSError as error:
+                raise CatalogUnavailable(
+                    f"{name} cannot be kept in {cache}: {error.strerror}.",
+                    remedy="Make room on that disk, or correct its permissions, and try again.",
+                ) from error
         return ChartArchive(offer=offer, path=path, digest=path.stem)
 
     async def read_chart(self, archive: ChartArchive) -> ChartContents:
@@ -163,9 +175,12 @@ class RepositoryCatalog:
             try:
                 await self._update(repository)
             except CatalogUnavailable as error:
-                self._problems[repository] = error.message
+                problem = error.message
             else:
-                self._problems.pop(repository, None)
+                problem = ""
+        if self._problems.get(repository, "") != problem:
+            self._generation += 1
+            self._problems[repository] = problem
 
     async def _update(self, repository: str) -> None:
         """Ask one repository. Raises CatalogUnavailable and changes nothing then."""
@@ -196,7 +211,10 @@ class RepositoryCatalog:
     def _offer(self, repository: str, index: Index) -> None:
         for entry in self._entries:
             if entry.source.repository == repository:
-                self._offers[entry.name] = offers_of(entry, index.get(entry.source.chart, ()))
+                offers = offers_of(entry, index.get(entry.source.chart, ()))
+                if self._offers.get(entry.name) != offers:
+                    self._generation += 1
+                    self._offers[entry.name] = offers
 
     def _refuse_another(self, offer: Offer, contents: ChartContents, *, name: str) -> None:
         entry = self.entry(offer.component)
@@ -218,7 +236,12 @@ def _keep(path: Path, body: bytes) -> None:
     """Write all or nothing: a reader, or a process that dies, never meets half an archive."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".chart-", delete=False) as file:
-        file.write(body)
+        try:
+            file.write(body)
+            file.flush()
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
     os.replace(file.name, path)  # noqa: PTH105 - the name is a string here
 
 

@@ -412,3 +412,34 @@ async def test_the_address_in_an_error_holds_no_query(site, open_mirror):
     with pytest.raises(CatalogUnavailable, match="answered HTTP 403") as caught:
         await catalog.fetch(offer)
     assert "hunter2" not in str(caught.value)
+
+
+async def test_the_generation_changes_with_what_is_on_offer_and_only_then(site, open_mirror):
+    """Callers keep what they made of the offers for as long as it stays."""
+    site.pages["/index.yaml"] = GOOD
+    catalog = open_mirror()
+    await catalog.refresh()
+    known = catalog.generation
+    await catalog.refresh()
+    assert catalog.generation == known
+    site.pages["/index.yaml"] = an_index(a_line("1.46.0"))
+    await catalog.refresh()
+    changed = catalog.generation
+    assert changed != known
+    del site.pages["/index.yaml"]
+    await catalog.refresh()
+    assert catalog.generation != changed, "the problem is told as well"
+
+
+async def test_a_full_disk_is_told_and_leaves_nothing_behind(site, open_mirror, tmp_path):
+    """A chart that cannot be kept fails with what to do next."""
+    archive = an_archive()
+    site.pages["/index.yaml"] = an_index(a_line("1.45.0", archive))
+    site.pages["/coredns-1.45.0.tgz"] = archive
+    blocked = tmp_path / "cache"
+    blocked.write_text("a file where the folder should be")
+    catalog = open_mirror(cache=blocked)
+    await catalog.refresh()
+    with pytest.raises(CatalogUnavailable, match="cannot be kept") as refused:
+        await catalog.fetch(catalog.offers("coredns")[0])
+    assert "disk" in refused.value.remedy
