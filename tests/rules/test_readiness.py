@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.builders import a_cluster, a_component, an_entry, an_offer, some_facts
 
 from addonry.model.clusters import Reach
 from addonry.model.components import Health, Owner, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import TaskId, Version
 from addonry.model.readiness import Facts, Severity
 from addonry.rules.readiness import assess, assess_change
+from tests.builders import a_cluster, a_component, an_entry, an_offer, some_facts
 
 OFFERS = (an_offer("1.2.0"), an_offer("1.1.0"), an_offer("1.0.0"))
 
