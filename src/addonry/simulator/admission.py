@@ -1,0 +1,173 @@
+"""What the API server itself writes into an object when it is created, beyond plain defaults.
+
+Allocations (cluster IPs, node ports), first statuses, labels that tie a Job to its Pods. One function per kind, named
+in `ON_CREATE`; to teach another kind, add a row.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from addonry.simulator.resources import ResourceKey
+from addonry.simulator.storage import Object, Store
+
+SERVICES: Final = ResourceKey("", "services")
+_NODE_PORTS: Final = range(30000, 32768)
+
+# Names and suffixes avoid vowels and look-alikes, see https://pkg.go.dev/k8s.io/apimachinery/pkg/util/rand
+_SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
+
+
+def random_suffix(length: int = 5) -> str:
+    """The end of a generated name."""
+    return "".join(random.choices(_SUFFIX_ALPHABET, k=length))  # noqa: S311 - a name, not a secret
+
+
+def complete(resource: ResourceKey, obj: Object, store: Store) -> None:
+    """Fill in what the server decides on creation; the object has its uid already."""
+    prepare = ON_CREATE.get(resource)
+    if prepare is not None:
+        prepare(obj, store)
+
+
+def carry_over(resource: ResourceKey, live: Object, new: Object) -> None:
+    """Keep allocations that an update leaves out, as the real server does for Services."""
+    if resource != SERVICES or new.get("spec", {}).get("type") == "ExternalName":
+        return
+    old_spec, spec = live.get("spec", {}), new.setdefault("spec", {})
+    for member in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
+        if not spec.get(member) and old_spec.get(member):
+            spec[member] = old_spec[member]
+    known = {_port_id(port): port.get("nodePort") for port in old_spec.get("ports", [])}
+    if spec.get("type") in ("NodePort", "LoadBalancer"):
+        for port in spec.get("ports", []):
+            if not port.get("nodePort"):
+                port["nodePort"] = known.get(_port_id(port)) or random.choice(_NODE_PORTS)  # noqa: S311 - a port
+
+
+def _service(obj: Object, store: Store) -> None:
+    spec = obj.setdefault("spec", {})
+    obj.setdefault("status", {"loadBalancer": {}})
+    if spec.get("type") == "ExternalName":
+        return
+    if not spec.get("clusterIP"):
+        spec["clusterIP"] = _free_address(store)
+    spec.setdefault("clusterIPs", [spec["clusterIP"]])
+    spec.setdefault("ipFamilies", ["IPv4"])
+    spec.setdefault("ipFamilyPolicy", "SingleStack")
+    spec.setdefault("internalTrafficPolicy", "Cluster")
+    if spec.get("type") in ("NodePort", "LoadBalancer"):
+        taken = {port.get("nodePort") for port in _all_ports(store)}
+        for port in spec.get("ports", []):
+            if not port.get("nodePort"):
+                port["nodePort"] = _unused(_NODE_PORTS, taken)
+                taken.add(port["nodePort"])
+
+
+def _free_address(store: Store) -> str:
+    taken = {record.decode().get("spec", {}).get("clusterIP") for record in store.list(SERVICES)}
+    while (address := f"10.96.{random.randrange(256)}.{random.randrange(2, 255)}") in taken:  # noqa: S311 - an address
+        pass
+    return address
+
+
+def _all_ports(store: Store) -> Iterable[Mapping[str, Any]]:
+    for record in store.list(SERVICES):
+        yield from record.decode().get("spec", {}).get("ports", [])
+
+
+def _unused(choice: range, taken: set[Any]) -> int:
+    while (port := random.choice(choice)) in taken:  # noqa: S311 - a port
+        pass
+    return port
+
+
+def _port_id(port: Mapping[str, Any]) -> tuple[Any, Any]:
+    return port.get("port"), port.get("protocol", "TCP")
+
+
+def _namespace(obj: Object, _: Store) -> None:
+    obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
+    obj["status"] = {"phase": "Active"}
+
+
+def _pod(obj: Object, _: Store) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("serviceAccountName", spec.get("serviceAccount", "default"))
+    spec.setdefault("serviceAccount", spec["serviceAccountName"])
+    spec.setdefault("priority", 0)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    spec.setdefault("tolerations", []).extend(
+        {"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+        for what in ("not-ready", "unreachable")
+        if not any(t.get("key") == f"node.kubernetes.io/{what}" for t in spec["tolerations"])
+    )
+    obj["status"] = {"phase": "Pending", "qosClass": _quality(spec)}
+
+
+def _quality(spec: Mapping[str, Any]) -> str:
+    """See https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/"""
+    wanted = [c.get("resources") or {} for c in (*spec.get("containers", ()), *spec.get("initContainers", ()))]
+    if not any(w.get("requests") or w.get("limits") for w in wanted):
+        return "BestEffort"
+    guaranteed = all(
+        set(w.get("limits") or ()) >= {"cpu", "memory"} and (w.get("requests") or w["limits"]) == w["limits"]
+        for w in wanted
+    )
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _job(obj: Object, _: Store) -> None:
+    """Tie the Job to its Pods by a label of its own uid, as batch/v1 documents for a Job without manualSelector."""
+    spec, metadata = obj.setdefault("spec", {}), obj["metadata"]
+    if spec.get("manualSelector"):
+        return
+    labels = {
+        "batch.kubernetes.io/controller-uid": metadata["uid"],
+        "batch.kubernetes.io/job-name": metadata["name"],
+        "controller-uid": metadata["uid"],
+        "job-name": metadata["name"],
+    }
+    template = spec.setdefault("template", {}).setdefault("metadata", {})
+    template["labels"] = (template.get("labels") or {}) | labels
+    metadata.setdefault("labels", dict(template["labels"]))
+    spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": metadata["uid"]}}
+
+
+def _claim(obj: Object, _: Store) -> None:
+    obj.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+    finalizers = obj["metadata"].setdefault("finalizers", [])
+    if "kubernetes.io/pvc-protection" not in finalizers:
+        finalizers.append("kubernetes.io/pvc-protection")
+    obj["status"] = {"phase": "Pending"}
+
+
+def _definition(obj: Object, _: Store) -> None:
+    versions = obj.get("spec", {}).get("versions", [])
+    stored = [version["name"] for version in versions if version.get("storage")]
+    obj["status"] = {"conditions": [], "acceptedNames": {"kind": "", "plural": ""}, "storedVersions": stored}
+
+
+def _status(**first: Any) -> Callable[[Object, Store], None]:
+    def set_status(obj: Object, _: Store) -> None:
+        obj["status"] = dict(first)
+
+    return set_status
+
+
+ON_CREATE: Final[Mapping[ResourceKey, Callable[[Object, Store], None]]] = {
+    SERVICES: _service,
+    ResourceKey("", "namespaces"): _namespace,
+    ResourceKey("", "pods"): _pod,
+    ResourceKey("", "persistentvolumeclaims"): _claim,
+    ResourceKey("batch", "jobs"): _job,
+    ResourceKey("apiextensions.k8s.io", "customresourcedefinitions"): _definition,
+    ResourceKey("apps", "deployments"): _status(),
+    ResourceKey("apps", "replicasets"): _status(replicas=0),
+    ResourceKey("apps", "statefulsets"): _status(replicas=0, availableReplicas=0),
+    ResourceKey("apps", "daemonsets"): _status(
+        currentNumberScheduled=0, numberMisscheduled=0, desiredNumberScheduled=0, numberReady=0
+    ),
+}

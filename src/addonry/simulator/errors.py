@@ -1,0 +1,189 @@
+"""What a refused request is answered with: a `Status` object with the words a real API server uses.
+
+Messages and details follow recordings of a real kube-apiserver 1.36.2; clients parse some of them (Helm looks for
+"not found", kubectl for the reason), so they are facts, not prose of ours. To add a refusal, write a function here
+that returns an `ApiError`, so that one page shows all of them.
+See https://kubernetes.io/docs/reference/using-api/api-concepts/ and the `Status` kind of the API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from addonry.simulator.resources import Resource
+
+
+class ApiError(Exception):
+    """A request is refused; carries the whole answer."""
+
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.details = details
+        self.headers = dict(headers or {})
+
+    def status(self) -> dict[str, Any]:
+        """The body of the answer."""
+        body: dict[str, Any] = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+        }
+        if self.reason:
+            body["reason"] = self.reason
+        if self.details is not None:
+            body["details"] = dict(self.details)
+        body["code"] = self.code
+        return body
+
+
+def _about(resource: Resource, name: str, *, kind: str | None = None) -> dict[str, Any]:
+    details: dict[str, Any] = {"name": name} if name else {}
+    if resource.group:
+        details["group"] = resource.group
+    details["kind"] = kind or resource.plural
+    return details
+
+
+def not_found(resource: Resource, name: str) -> ApiError:
+    message = f'{resource.qualified} "{name}" not found'
+    return ApiError(404, "NotFound", message, details=_about(resource, name))
+
+
+def no_such_resource() -> ApiError:
+    message = "the server could not find the requested resource"
+    return ApiError(404, "NotFound", message, details={})
+
+
+def already_exists(resource: Resource, name: str, *, being_deleted: bool = False) -> ApiError:
+    prefix = "object is being deleted: " if being_deleted else ""
+    message = f'{prefix}{resource.qualified} "{name}" already exists'
+    return ApiError(409, "AlreadyExists", message, details=_about(resource, name))
+
+
+def modified(resource: Resource, name: str) -> ApiError:
+    return conflict(
+        resource,
+        name,
+        "the object has been modified; please apply your changes to the latest version and try again",
+    )
+
+
+def conflict(resource: Resource, name: str, why: str) -> ApiError:
+    message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}'
+    return ApiError(409, "Conflict", message, details=_about(resource, name))
+
+
+def precondition_failed(resource: Resource, name: str, why: str) -> ApiError:
+    """A precondition of a deletion does not hold; here the real server names the kind, not the resource."""
+    message = f'Operation cannot be fulfilled on {resource.qualified_kind} "{name}": {why}'
+    return ApiError(409, "Conflict", message, details=_about(resource, name, kind=resource.kind))
+
+
+def apply_conflict(message: str, causes: Sequence[tuple[str, str]]) -> ApiError:
+    """Other managers own applied fields; *causes* are (message, field), one for each field and owner."""
+    listed = [{"reason": "FieldManagerConflict", "message": said, "field": field} for said, field in causes]
+    return ApiError(409, "Conflict", message, details={"causes": listed})
+
+
+def invalid(resource: Resource, name: str, causes: Sequence[tuple[str, str, str]]) -> ApiError:
+    """The object breaks rules of its kind; *causes* are (reason, message, field)."""
+    said = [f"{field}: {message}" for _, message, field in causes]
+    joined = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
+    details = _about(resource, name, kind=resource.kind)
+    details["causes"] = [{"reason": reason, "message": message, "field": field} for reason, message, field in causes]
+    message = f'{resource.qualified_kind} "{name}" is invalid: {joined}'
+    return ApiError(422, "Invalid", message, details=details)
+
+
+def invalid_options(kind: str, reason: str, message: str, field: str) -> ApiError:
+    """A query parameter or an options body is not acceptable."""
+    return ApiError(
+        422,
+        "Invalid",
+        f'{kind}.meta.k8s.io "" is invalid: {field}: {message}',
+        details={
+            "group": "meta.k8s.io",
+            "kind": kind,
+            "causes": [{"reason": reason, "message": message, "field": field}],
+        },
+    )
+
+
+def bad_request(message: str) -> ApiError:
+    return ApiError(400, "BadRequest", message)
+
+
+def forbidden(resource: Resource, name: str, why: str, *, causes: Sequence[Mapping[str, str]] = ()) -> ApiError:
+    details = _about(resource, name)
+    if causes:
+        details["causes"] = [dict(cause) for cause in causes]
+    message = f'{resource.qualified} "{name}" is forbidden: {why}'
+    return ApiError(403, "Forbidden", message, details=details)
+
+
+def unauthorized() -> ApiError:
+    return ApiError(401, "Unauthorized", "Unauthorized")
+
+
+def method_not_allowed() -> ApiError:
+    message = "the server does not allow this method on the requested resource"
+    return ApiError(405, "MethodNotAllowed", message, details={})
+
+
+def not_acceptable() -> ApiError:
+    message = (
+        "only the following media types are accepted: application/json, application/json;stream=watch, "
+        "application/vnd.kubernetes.protobuf"
+    )
+    return ApiError(406, "NotAcceptable", message)
+
+
+def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
+    message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
+    return ApiError(415, "UnsupportedMediaType", message)
+
+
+def unsupported_patch() -> ApiError:
+    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+
+
+def too_large(limit: int) -> ApiError:
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit}")
+
+
+def expired(message: str, *, resume: str | None = None) -> ApiError:
+    error = ApiError(410, "Expired", message)
+    if resume is not None:
+        error = _Resumable(error, resume)
+    return error
+
+
+class _Resumable(ApiError):
+    """A continue token is too old; the answer holds another that goes on inconsistently."""
+
+    def __init__(self, error: ApiError, resume: str) -> None:
+        super().__init__(error.code, error.reason, error.message)
+        self._resume = resume
+
+    def status(self) -> dict[str, Any]:
+        return super().status() | {"metadata": {"continue": self._resume}}
+
+
+def from_the_future(asked: int, current: int) -> ApiError:
+    message = f"Timeout: Too large resource version: {asked}, current: {current}"
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    return ApiError(504, "Timeout", message, details={"causes": [cause], "retryAfterSeconds": 1})

@@ -1,0 +1,404 @@
+"""From a request to its answer, for one cluster.
+
+`Api.respond` finds out what a path means and calls the part that knows: discovery, lists and watches, or writes. It
+decides nothing about objects. Every refusal is an `ApiError`, turned into a `Status` in one place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from addonry.simulator import errors, routing, tables, watching
+from addonry.simulator.clock import Clock, timestamp
+from addonry.simulator.discovery import Discovery, version_info
+from addonry.simulator.errors import ApiError
+from addonry.simulator.life.pods import log_of
+from addonry.simulator.messages import JSON, Request, Response, json_response, text_response
+from addonry.simulator.objects import DecodeError, decode
+from addonry.simulator.resources import Resource, Served
+from addonry.simulator.routing import Route
+from addonry.simulator.storage import Object, ObjectKey, Store
+from addonry.simulator.watching import Form
+from addonry.simulator.writing import APPLY, PATCH_TYPES, DeleteOptions, WriteOptions, Writer
+
+PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+YAML: Final = "application/yaml"
+_BODY_TYPES: Final = (JSON, YAML, PROTOBUF)
+_MAXIMUM_BODY: Final = 3 * 1024 * 1024
+_HEALTH: Final = ("/healthz", "/livez", "/readyz")
+_REVIEWS: Final = ("selfsubjectaccessreviews", "selfsubjectreviews")
+_POLICIES: Final = ("Foreground", "Background", "Orphan")
+
+# What the answer to a deletion is when the object is gone at once; all others answer a Status.
+_ANSWERED_BY_OBJECT: Final = frozenset({("", "pods"), ("", "namespaces"), ("", "persistentvolumeclaims")})
+
+_decode_json = msgspec.json.Decoder().decode
+
+Ended = Callable[[], Awaitable[Any]]
+
+
+class Api:
+    """The API of one cluster."""
+
+    def __init__(self, *, store: Store, served: Served, writer: Writer, discovery: Discovery, clock: Clock) -> None:
+        self._store, self._served, self._writer = store, served, writer
+        self._discovery, self._clock = discovery, clock
+        self.kubernetes_version = "v1.36.2"
+
+    def respond(self, request: Request, ended: Ended) -> Response:
+        """The answer to a request; *ended* is a function that waits until the client has gone."""
+        try:
+            return self._respond(request, ended)
+        except ApiError as error:
+            return json_response(error.status(), error.code, tuple(error.headers.items()))
+
+    def _respond(self, request: Request, ended: Ended) -> Response:
+        path = request.path.rstrip("/") or "/"
+        if len(request.body) > _MAXIMUM_BODY:
+            raise errors.too_large(_MAXIMUM_BODY)
+        answer = self._document(request, path)
+        if answer is not None:
+            return answer
+        route = routing.parse(path)
+        if route is None:
+            return text_response("404 page not found\n", 404)
+        if not route.plural:
+            found = self._discovery.version(route.group, route.version)
+            return found or text_response("404 page not found\n", 404)
+        resource = self._served.find(route.group, route.version, route.plural)
+        if resource is None:
+            if not self._served.has_group(route.group):
+                return text_response("404 page not found\n", 404)
+            raise errors.no_such_resource()
+        return self._resource(request, route, resource, ended)
+
+    # ------------------------------------------------------------------ documents
+
+    def _document(self, request: Request, path: str) -> Response | None:
+        """The answer for the paths that are not about objects."""
+        if path in _HEALTH or path.startswith(tuple(f"{p}/" for p in _HEALTH)):
+            return text_response("ok")
+        match path:
+            case "/":
+                return self._discovery.root()
+            case "/version":
+                return json_response(version_info(self.kubernetes_version))
+            case "/api":
+                return self._discovery.core(request)
+            case "/apis":
+                return self._discovery.groups(request)
+            case "/openapi/v3":
+                return self._discovery.openapi_index(request)
+        missing = text_response("404 page not found\n", 404)
+        if path.startswith("/openapi/v3/"):
+            return self._discovery.openapi(request, path.removeprefix("/openapi/v3/")) or missing
+        if path.startswith("/apis/") and path.count("/") == 2:
+            return self._discovery.group(path.rpartition("/")[2]) or missing
+        return None
+
+    # ------------------------------------------------------------------ objects
+
+    def _resource(self, request: Request, route: Route, resource: Resource, ended: Ended) -> Response:
+        if route.subresource:
+            return self._subresource(request, route, resource)
+        verb = _verb(request, route)
+        if verb not in resource.verbs or (resource.namespaced and not route.namespace and verb not in _ACROSS):
+            raise errors.method_not_allowed()
+        if resource.plural in _REVIEWS:
+            return self._review(request, resource)
+        if verb in ("list", "watch"):
+            return self._list(request, route, resource, ended, watch=verb == "watch")
+        key = ObjectKey(resource.key, route.namespace if resource.namespaced else "", route.name)
+        match verb:
+            case "get":
+                return self._get(request, resource, key)
+            case "create":
+                written = self._writer.create(
+                    resource, route.namespace, self._body(request, resource), _options(request)
+                )
+                return self._shown(request, resource, written.obj, 201, written.warnings)
+            case "update":
+                body = self._body(request, resource)
+                written = self._writer.replace(resource, key, body, _options(request))
+                return self._shown(request, resource, written.obj, 200, written.warnings)
+            case "patch":
+                return self._patch(request, resource, key)
+            case "delete":
+                return self._delete(request, resource, key)
+            case _:
+                return self._delete_collection(request, route, resource)
+
+    def _get(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
+        record = self._store.get(key)
+        if record is None:
+            raise errors.not_found(resource, key.name)
+        match _form(request):
+            case Form.OBJECT:
+                return Response(200, record.encode(resource.api_version, resource.kind))
+            case Form.PARTIAL:
+                return json_response(tables.partial(record.decode()))
+            case _:
+                include = request.query.get("includeObject", "Metadata")
+                metadata = {"resourceVersion": str(record.version)}
+                return Response(200, watching.table(resource, [record], metadata, self._clock, include))
+
+    def _list(self, request: Request, route: Route, resource: Resource, ended: Ended, *, watch: bool) -> Response:
+        query = request.query
+        if route.name:
+            query["fieldSelector"] = f"metadata.name={route.name}"
+        selection = watching.select(resource, route.namespace if resource.namespaced else "", query)
+        form = _form(request)
+        if watch:
+            stream = watching.watch(self._store, self._clock, selection, form, query, ended)
+            return Response(200, stream=stream)
+        return Response(200, watching.list_objects(self._store, self._clock, selection, form, query))
+
+    def _patch(self, request: Request, resource: Resource, key: ObjectKey, subresource: str = "") -> Response:
+        content_type = request.content_type
+        if content_type not in PATCH_TYPES:
+            raise errors.unsupported_patch()
+        options = _options(request)
+        if content_type == APPLY and not request.query.get("fieldManager"):
+            said = "Required value: is required for apply patch"
+            raise errors.invalid_options("PatchOptions", "FieldValueRequired", said, "fieldManager")
+        body = _read_yaml(request.body, resource) if content_type == APPLY else _read_json(request.body, resource)
+        if subresource == "scale":
+            scale = self._writer.write_scale(resource, key, body, content_type, options)
+            return json_response(scale)
+        written = self._writer.patch(resource, key, body, content_type, options, subresource)
+        status = 201 if written.created else 200
+        return self._shown(request, resource, written.obj, status, written.warnings)
+
+    def _delete(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
+        obj, gone = self._writer.delete(resource, key, self._delete_options(request, resource))
+        if gone and resource.key not in _ANSWERED_BY_OBJECT:
+            about: dict[str, Any] = {"name": key.name}
+            if resource.group:
+                about["group"] = resource.group
+            about |= {"kind": resource.plural, "uid": obj["metadata"]["uid"]}
+            status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": about}
+            return json_response(status)
+        return self._shown(request, resource, obj, 200, ())
+
+    def _delete_collection(self, request: Request, route: Route, resource: Resource) -> Response:
+        namespace = route.namespace if resource.namespaced else ""
+        selection = watching.select(resource, namespace, request.query)
+        options = self._delete_options(request, resource)
+        records = selection.records(self._store)
+        body = watching.list_objects(self._store, self._clock, selection, Form.OBJECT, {})
+        for record in records:
+            self._writer.delete(resource, record.key, options)
+        return Response(200, body)
+
+    # ------------------------------------------------------------------ subresources
+
+    def _subresource(self, request: Request, route: Route, resource: Resource) -> Response:
+        sub = resource.subresource(route.subresource)
+        if sub is None:
+            raise errors.no_such_resource()
+        verb = {"GET": "get", "PUT": "update", "PATCH": "patch", "POST": "create"}.get(request.method, "")
+        if verb not in sub.verbs:
+            raise errors.method_not_allowed()
+        key = ObjectKey(resource.key, route.namespace if resource.namespaced else "", route.name)
+        match sub.name, verb:
+            case "log", _:
+                return self._log(request, resource, key)
+            case "eviction", _:
+                return self._evict(request, resource, key)
+            case "scale", "get":
+                return json_response(self._writer.scale(resource, key))
+            case "scale", "update":
+                body = self._body(request, resource)
+                return json_response(self._writer.write_scale(resource, key, body, "", _options(request)))
+            case _, "get":
+                return self._get(request, resource, key)
+            case _, "patch":
+                return self._patch(request, resource, key, sub.name)
+            case _:
+                body = self._body(request, resource)
+                written = self._writer.replace(resource, key, body, _options(request), sub.name)
+                return self._shown(request, resource, written.obj, 200, written.warnings)
+
+    def _log(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
+        record = self._store.get(key)
+        if record is None:
+            raise errors.not_found(resource, key.name)
+        return text_response(log_of(record.decode(), request.query.get("container", "")))
+
+    def _evict(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
+        body = self._body(request, resource)
+        options = _merged_delete_options(body.get("deleteOptions") or {}, request.query)
+        self._writer.delete(resource, key, options)
+        return json_response(
+            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
+        )
+
+    def _review(self, request: Request, resource: Resource) -> Response:
+        """Who am I and what may I: there is one user, and it may do everything."""
+        body = self._body(request, resource)
+        metadata = {"creationTimestamp": timestamp(self._clock.now())}
+        head = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
+        if resource.plural == "selfsubjectreviews":
+            user = {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
+            return json_response({**head, "status": {"userInfo": user}}, 201)
+        return json_response({**head, "spec": body.get("spec", {}), "status": {"allowed": True}}, 201)
+
+    # ------------------------------------------------------------------ bodies
+
+    def _body(self, request: Request, resource: Resource) -> Object:
+        """The object a client sent, whatever it is written in."""
+        match request.content_type or JSON:
+            case "application/json":
+                return _read_json(request.body, resource)
+            case "application/yaml":
+                return _read_yaml(request.body, resource)
+            case "application/vnd.kubernetes.protobuf" if not resource.is_custom:
+                return _read_protobuf(request.body, resource)
+        raise errors.unsupported_media_type([JSON, YAML] if resource.is_custom else _BODY_TYPES)
+
+    def _delete_options(self, request: Request, resource: Resource) -> DeleteOptions:
+        body: Any = {}
+        if request.body:
+            is_protobuf = request.content_type == PROTOBUF
+            body = _read_protobuf(request.body, resource) if is_protobuf else _read_yaml(request.body, resource)
+        return _merged_delete_options(body if isinstance(body, dict) else {}, request.query)
+
+    def _shown(
+        self, request: Request, resource: Resource, obj: Object, status: int, warnings: tuple[str, ...]
+    ) -> Response:
+        headers = tuple(("Warning", f"299 - {json.dumps(warning)}") for warning in warnings)
+        match _form(request):
+            case Form.PARTIAL:
+                return json_response(tables.partial(obj), status, headers)
+            case Form.TABLE:
+                include = request.query.get("includeObject", "Metadata")
+                row = tables.row_of(resource, obj, self._clock.now(), include=include)
+                metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+                head = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
+                columns = tables.columns_of(resource)
+                return json_response({**head, "columnDefinitions": columns, "rows": [row]}, status, headers)
+        return json_response(obj, status, headers)
+
+
+# Verbs that a namespaced resource answers for all namespaces at once.
+_ACROSS: Final = ("list", "watch")
+
+
+def _verb(request: Request, route: Route) -> str:
+    match request.method, bool(route.name):
+        case (("GET" | "HEAD"), named):
+            watch = request.query.get("watch", "")
+            if watch and watch not in ("false", "0"):
+                return "watch"
+            return "get" if named else "list"
+        case "POST", False:
+            return "create"
+        case "PUT", True:
+            return "update"
+        case "PATCH", True:
+            return "patch"
+        case "DELETE", named:
+            return "delete" if named else "deletecollection"
+    return ""
+
+
+def _form(request: Request) -> Form:
+    """What the client wants, by the first of its Accept clauses that can be met; 406 when none can."""
+    accept = request.accept
+    if not accept:
+        return Form.OBJECT
+    for clause in accept.split(","):
+        media, *parameters = (part.strip() for part in clause.split(";"))
+        if media not in (JSON, "*/*", "application/*"):
+            continue
+        wanted = dict(p.partition("=")[::2] for p in parameters)
+        match wanted.get("as"):
+            case None:
+                return Form.OBJECT
+            case "Table" if wanted.get("v", "v1") == "v1":
+                return Form.TABLE
+            case "PartialObjectMetadata" | "PartialObjectMetadataList" if wanted.get("v", "v1") == "v1":
+                return Form.PARTIAL
+    raise errors.not_acceptable()
+
+
+def _options(request: Request) -> WriteOptions:
+    query = request.query
+    dry_run = query.get("dryRun", "")
+    if dry_run not in ("", "All"):
+        kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
+        said = f'Unsupported value: ["{dry_run}"]: supported values: "All"'
+        raise errors.invalid_options(kind, "FieldValueNotSupported", said, "dryRun")
+    # As documented for field managers: the first word of the user agent stands in for a missing name.
+    manager = query.get("fieldManager") or request.user_agent.partition("/")[0] or "unknown"
+    return WriteOptions(
+        manager=manager,
+        dry_run=bool(dry_run),
+        validation=query.get("fieldValidation") or "Warn",
+        force=query.get("force", "") == "true",
+    )
+
+
+def _merged_delete_options(body: Mapping[str, Any], query: Mapping[str, str]) -> DeleteOptions:
+    policy = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
+    if not policy and (body.get("orphanDependents") is not None or "orphanDependents" in query):
+        policy = "Orphan" if body.get("orphanDependents") or query.get("orphanDependents") == "true" else ""
+    if policy and policy not in _POLICIES:
+        listed = ", ".join(f'"{known}"' for known in (*_POLICIES, "nil"))
+        said = f'Unsupported value: "{policy}": supported values: {listed}'
+        raise errors.invalid_options("DeleteOptions", "FieldValueNotSupported", said, "propagationPolicy")
+    grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+    preconditions = body.get("preconditions") or {}
+    return DeleteOptions(
+        policy=policy or "Background",
+        grace=None if grace is None else int(grace),
+        uid=preconditions.get("uid") or "",
+        resource_version=preconditions.get("resourceVersion") or "",
+        dry_run=bool(body.get("dryRun")) or query.get("dryRun") == "All",
+    )
+
+
+def _read_json(body: bytes, resource: Resource) -> Any:
+    try:
+        return _decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        text = body[:200].decode("utf-8", "replace") or "<empty>"
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
+            f"json parse error: {error} ({text})"
+        ) from error
+
+
+def _read_yaml(body: bytes, resource: Resource) -> Any:
+    try:
+        return _decode_json(body)  # JSON is YAML, and nearly all clients send it
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        return yaml.load(body, Loader=_StringDates)  # noqa: S506 - derives from SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = str(error).splitlines()[0]
+        raise errors.bad_request(f"error decoding YAML: {line}") from error
+
+
+class _StringDates(yaml.SafeLoader):
+    """YAML as Kubernetes reads it: what looks like a date stays text."""
+
+
+_StringDates.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _read_protobuf(body: bytes, resource: Resource) -> Object:
+    try:
+        return decode(body)
+    except DecodeError as error:
+        said = f"the object provided is unrecognized (must be of type {resource.kind}): {error}"
+        raise errors.bad_request(said) from error

@@ -1,0 +1,24 @@
+"""The file a client needs to reach one simulated cluster."""
+
+from __future__ import annotations
+
+import base64
+
+import yaml
+
+
+def kubeconfig(*, name: str, server: str, token: str, certificate_authority: bytes | None = None) -> str:
+    """A kubeconfig with one cluster, one user and one context, all called *name*."""
+    cluster: dict[str, str] = {"server": server}
+    if certificate_authority is not None:
+        cluster["certificate-authority-data"] = base64.b64encode(certificate_authority).decode()
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": {"token": token}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}],
+        "current-context": name,
+    }
+    text: str = yaml.safe_dump(content, sort_keys=False)
+    return text

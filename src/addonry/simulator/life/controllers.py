@@ -1,0 +1,120 @@
+"""Starts the controllers of one cluster and calls them when there is something to do.
+
+Work is done in slices on the event loop, so that requests are answered in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from addonry.simulator.clock import Clock, Timer
+from addonry.simulator.life.apiservices import ApiServices
+from addonry.simulator.life.crds import Definitions
+from addonry.simulator.life.daemonsets import DaemonSets
+from addonry.simulator.life.deployments import Deployments
+from addonry.simulator.life.garbage import Garbage
+from addonry.simulator.life.jobs import Jobs
+from addonry.simulator.life.namespaces import Namespaces
+from addonry.simulator.life.pods import Pods
+from addonry.simulator.life.replicasets import ReplicaSets
+from addonry.simulator.life.services import Claims, Services
+from addonry.simulator.life.statefulsets import StatefulSets
+from addonry.simulator.life.world import Controller, World
+from addonry.simulator.resources import Served
+from addonry.simulator.storage import Change, ChangeType, ObjectKey, Store
+
+# Reconciliations before other work of the loop gets its turn.
+_SLICE: Final = 20
+
+log = logging.getLogger(__name__)
+
+
+class Life:
+    """The running controllers of one cluster."""
+
+    def __init__(self, store: Store, served: Served, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._queue: dict[tuple[int, ObjectKey], Controller] = {}
+        self._timers: dict[tuple[int, ObjectKey], tuple[float, Timer]] = {}
+        self._scheduled = False
+        self._stopped = False
+        world = World(store, served, clock, wake=self._wake_later)
+        self._world = world
+        # The order matters only for the look of it: what depends on another's result comes after.
+        self._controllers: tuple[Controller, ...] = (
+            Definitions(world),
+            Deployments(world),
+            ReplicaSets(world),
+            DaemonSets(world),
+            StatefulSets(world),
+            Jobs(world),
+            Pods(world),
+            Services(world),
+            Claims(world),
+            ApiServices(world),
+            Garbage(world),
+            Namespaces(world),
+        )
+        self._unsubscribe = store.subscribe(self._take)
+
+    def resume(self) -> None:
+        """Look at every object again, after a snapshot was loaded."""
+        for record in list(self._store.everything()):
+            self._take(Change(ChangeType.ADDED, record.version, record, None))
+
+    def stop(self) -> None:
+        """No controller acts any more."""
+        self._stopped = True
+        self._unsubscribe()
+        for _, timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._queue.clear()
+
+    def _take(self, change: Change) -> None:
+        self._world.note(change)
+        for controller in self._controllers:
+            for key in controller.keys(change):
+                self._enqueue(controller, key)
+
+    def _enqueue(self, controller: Controller, key: ObjectKey) -> None:
+        self._queue[id(controller), key] = controller
+        if not self._scheduled and not self._stopped:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def _work(self) -> None:
+        for _ in range(min(_SLICE, len(self._queue))):
+            task = next(iter(self._queue))
+            controller = self._queue.pop(task)
+            try:
+                controller.reconcile(task[1])
+            except Exception:
+                # One object that a controller cannot handle must not stop the others; tests fail on logged errors.
+                log.exception("%s failed on %s", type(controller).__name__, task[1])
+        if self._queue and not self._stopped:
+            asyncio.get_running_loop().call_soon(self._work)
+        else:
+            self._scheduled = False
+
+    def _wake_later(self, controller: Controller, key: ObjectKey, seconds: float) -> None:
+        task, due = (id(controller), key), self._clock.elapsed() + seconds
+        known = self._timers.get(task)
+        if known is not None:
+            if known[0] <= due:
+                return  # it will be asked sooner, and can ask again
+            known[1].cancel()
+
+        def ring() -> None:
+            self._timers.pop(task, None)
+            if not self._stopped:
+                self._enqueue(controller, key)
+
+        self._timers[task] = (due, self._clock.call_later(seconds, ring))
+
+
+def start_life(store: Store, served: Served, clock: Clock) -> Life:
+    """Begin to look after the objects of a cluster."""
+    return Life(store, served, clock)

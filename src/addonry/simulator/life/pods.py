@@ -1,0 +1,356 @@
+"""Scheduler and kubelets: Pods are placed on nodes, start, fail or finish, and go away.
+
+How a Pod fares is decided by the name of its image: one that contains `bad` cannot be pulled, with `crash` its
+container keeps crashing, with `never` it stays in ContainerCreating, with `notready` it runs but is never ready;
+everything else becomes ready after `READY_SECONDS`. The same convention as in the recordings the simulator follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum, auto
+from typing import Any, Final
+
+from addonry.simulator import selectors
+from addonry.simulator.clock import timestamp
+from addonry.simulator.life.world import NODES, PODS, World, is_kind, is_leaving, is_ready, key_of
+from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
+
+READY_SECONDS: Final = 1.0
+STOP_SECONDS: Final = 0.5
+RUN_SECONDS: Final = 1.0  # of a container that is meant to end
+_CRASH_DELAYS: Final = (1.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+# Nodes without room are not simulated; unschedulable ones are.
+_SCHEDULER: Final = "default-scheduler"
+_KUBELET: Final = "kubelet"
+
+
+class Fate(StrEnum):
+    """What becomes of a container."""
+
+    FINE = auto()
+    BAD_IMAGE = auto()
+    CRASH = auto()
+    STUCK = auto()
+    NOT_READY = auto()
+
+
+_WORDS: Final = (
+    ("bad", Fate.BAD_IMAGE),
+    ("crash", Fate.CRASH),
+    ("notready", Fate.NOT_READY),
+    ("never", Fate.STUCK),
+)
+
+
+def fate_of(image: str) -> Fate:
+    """What the name of an image foretells."""
+    return next((fate for word, fate in _WORDS if word in image), Fate.FINE)
+
+
+def log_of(pod: Mapping[str, Any], container: str) -> str:
+    """The log of a container: nothing runs, so it says only that."""
+    containers = [c["name"] for c in pod.get("spec", {}).get("containers", [])]
+    name = container or (containers[0] if containers else "")
+    return f"This is the simulated log of container {name} of pod {pod['metadata']['name']}; nothing runs in it.\n"
+
+
+class Pods:
+    """Scheduler and kubelet of all nodes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._due: dict[str, float] = {}
+        self._addresses = 1
+        self._turn = 0
+
+    def keys(self, change: Change) -> Iterable[ObjectKey]:
+        if is_kind(change, PODS):
+            if change.type is ChangeType.DELETED:
+                self._due.pop(change.record.uid, None)
+                self._world.ready_at.pop(change.record.uid, None)
+                return ()
+            return (change.record.key,)
+        if is_kind(change, NODES):
+            return tuple(r.key for r in self._world.store.list(PODS.key) if not r.decode()["spec"].get("nodeName"))
+        return ()
+
+    def reconcile(self, key: ObjectKey) -> None:
+        pod = self._world.get(key)
+        if pod is None:
+            return
+        if is_leaving(pod):
+            self._stop(key, pod)
+        elif not pod["spec"].get("nodeName"):
+            self._schedule(pod)
+        elif pod["status"].get("phase") in ("Pending", "Running"):
+            self._run(key, pod)
+
+    # ------------------------------------------------------------------ placing
+
+    def _schedule(self, pod: Object) -> None:
+        nodes = [record.decode() for record in self._world.store.list(NODES.key)]
+        fitting = [node for node in nodes if _fits(pod, node)]
+        if not fitting:
+            self._unschedulable(pod, len(nodes))
+            return
+        self._turn += 1
+        node = fitting[self._turn % len(fitting)]
+        name = node["metadata"]["name"]
+        pod["spec"]["nodeName"] = name
+        now = timestamp(self._world.clock.now())
+        status = pod["status"]
+        status["conditions"] = [_condition("PodScheduled", "True", now)]
+        status["startTime"] = now
+        status |= self._address(node)
+        status["containerStatuses"] = [
+            _container_status(c, {"waiting": {"reason": "ContainerCreating"}}) for c in pod["spec"]["containers"]
+        ]
+        status["conditions"] = _conditions(pod, now, ready=False)
+        self._due[pod["metadata"]["uid"]] = self._world.clock.elapsed() + READY_SECONDS
+        self._world.put(PODS, pod)
+        where = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        message = f"Successfully assigned {where} to {name}"
+        self._world.event(PODS, pod, "Scheduled", message, by=_SCHEDULER)
+
+    def _unschedulable(self, pod: Object, nodes: int) -> None:
+        message = f"0/{nodes} nodes are available: {nodes} node(s) didn't match Pod's node affinity/selector."
+        now = timestamp(self._world.clock.now())
+        known = pod["status"].get("conditions", [])
+        if known and known[0].get("reason") == "Unschedulable":
+            return
+        found = _condition("PodScheduled", "False", now, reason="Unschedulable", message=message)
+        pod["status"]["conditions"] = [found]
+        self._world.put(PODS, pod)
+        self._world.event(PODS, pod, "FailedScheduling", message, by=_SCHEDULER, warning=True)
+
+    def _address(self, node: Object) -> dict[str, Any]:
+        self._addresses += 1
+        addresses = node.get("status", {}).get("addresses", [])
+        host = next((a["address"] for a in addresses if a["type"] == "InternalIP"), "10.200.0.1")
+        own = f"10.244.{self._addresses // 250 % 250}.{self._addresses % 250 + 2}"
+        return {"hostIP": host, "hostIPs": [{"ip": host}], "podIP": own, "podIPs": [{"ip": own}]}
+
+    # ------------------------------------------------------------------ running
+
+    def _run(self, key: ObjectKey, pod: Object) -> None:
+        uid, status = pod["metadata"]["uid"], pod["status"]
+        if not status.get("containerStatuses"):
+            # Bound by somebody else than our scheduler, a DaemonSet or a client.
+            self._begin(pod)
+            return
+        if uid not in self._due:
+            if _is_settled(pod):
+                return
+            self._due[uid] = self._world.clock.elapsed() + READY_SECONDS
+        left = self._due[uid] - self._world.clock.elapsed()
+        if left > 0:
+            self._world.wake(self, key, left)
+            return
+        if status["phase"] == "Running" and _ends(pod) and is_ready(pod):
+            self._finish(pod)
+            return
+        self._arrive(key, pod)
+
+    def _begin(self, pod: Object) -> None:
+        node = self._world.get(ObjectKey(NODES.key, "", pod["spec"]["nodeName"]))
+        now = timestamp(self._world.clock.now())
+        pod["status"]["startTime"] = now
+        pod["status"] |= self._address(node or {})
+        pod["status"]["containerStatuses"] = [
+            _container_status(c, {"waiting": {"reason": "ContainerCreating"}}) for c in pod["spec"]["containers"]
+        ]
+        pod["status"]["conditions"] = _conditions(pod, now, ready=False)
+        self._due[pod["metadata"]["uid"]] = self._world.clock.elapsed() + READY_SECONDS
+        self._world.put(PODS, pod)
+
+    def _arrive(self, key: ObjectKey, pod: Object) -> None:
+        """The time of the containers has come: each meets its fate."""
+        uid, now = pod["metadata"]["uid"], timestamp(self._world.clock.now())
+        del self._due[uid]
+        fates = {c["name"]: fate_of(c.get("image", "")) for c in pod["spec"]["containers"]}
+        before = {c["name"]: c for c in pod["status"]["containerStatuses"]}
+        statuses = []
+        for container in pod["spec"]["containers"]:
+            name = container["name"]
+            statuses.append(_after(container, before.get(name, {}), fates[name], pod["metadata"]["name"], now))
+        ready = all(status["ready"] for status in statuses)
+        pod["status"]["containerStatuses"] = statuses
+        waiting = Fate.BAD_IMAGE in fates.values() or Fate.STUCK in fates.values()
+        pod["status"]["phase"] = "Pending" if waiting else "Running"
+        if _ends(pod) and Fate.CRASH in fates.values() and pod["spec"].get("restartPolicy") == "Never":
+            self._finish(pod, failed=True)
+            return
+        pod["status"]["conditions"] = _conditions(pod, now, ready=ready)
+        if ready:
+            self._world.ready_at[uid] = self._world.clock.elapsed()
+        if ready and _ends(pod):
+            self._due[uid] = self._world.clock.elapsed() + RUN_SECONDS
+        elif Fate.CRASH in fates.values():
+            restarts = max(status["restartCount"] for status in statuses)
+            delay = _CRASH_DELAYS[min(restarts, len(_CRASH_DELAYS) - 1)]
+            self._due[uid] = self._world.clock.elapsed() + delay
+        self._world.put(PODS, pod)
+        self._tell(pod, fates)
+
+    def _tell(self, pod: Object, fates: Mapping[str, Fate]) -> None:
+        for container in pod["spec"]["containers"]:
+            match fates[container["name"]]:
+                case Fate.BAD_IMAGE:
+                    message = f'Failed to pull image "{container["image"]}": not found'
+                    self._world.event(PODS, pod, "Failed", message, by=_KUBELET, warning=True)
+                    self._world.event(PODS, pod, "Failed", "Error: ImagePullBackOff", by=_KUBELET, warning=True)
+                case Fate.CRASH:
+                    said = "Back-off restarting failed container"
+                    self._world.event(PODS, pod, "BackOff", said, by=_KUBELET, warning=True)
+                case Fate.NOT_READY:
+                    said = "Readiness probe failed: the container is never ready"
+                    self._world.event(PODS, pod, "Unhealthy", said, by=_KUBELET, warning=True)
+
+    def _finish(self, pod: Object, *, failed: bool = False) -> None:
+        """A container that was meant to end has ended."""
+        self._due.pop(pod["metadata"]["uid"], None)
+        now = timestamp(self._world.clock.now())
+        ended = {
+            "exitCode": 1 if failed else 0,
+            "reason": "Error" if failed else "Completed",
+            "startedAt": now,
+            "finishedAt": now,
+        }
+        status = pod["status"]
+        status["phase"] = "Failed" if failed else "Succeeded"
+        status["containerStatuses"] = [_container_status(c, {"terminated": ended}) for c in pod["spec"]["containers"]]
+        status["conditions"] = _conditions(pod, now, ready=False)
+        for found in status["conditions"]:
+            if found.get("reason") and not failed:
+                found["reason"] = "PodCompleted"
+        self._world.put(PODS, pod)
+
+    # ------------------------------------------------------------------ stopping
+
+    def _stop(self, key: ObjectKey, pod: Object) -> None:
+        metadata = pod["metadata"]
+        # A due time from before the deletion belongs to the start; the stop has one of its own.
+        mark = f"{metadata['uid']}/stop"
+        grace = float(metadata.get("deletionGracePeriodSeconds") or 0)
+        now = self._world.clock.elapsed()
+        due = self._due.setdefault(mark, now + min(STOP_SECONDS, grace))
+        if due > now:
+            self._world.wake(self, key, due - now)
+            return
+        del self._due[mark]
+        metadata["deletionGracePeriodSeconds"] = 0
+        if metadata.get("finalizers"):
+            self._world.put(PODS, pod)
+        else:
+            self._world.store.remove(key_of(PODS, pod))
+
+
+def _fits(pod: Object, node: Object) -> bool:
+    if node.get("spec", {}).get("unschedulable"):
+        return False
+    return matches_node(pod["spec"], node)
+
+
+def matches_node(spec: Mapping[str, Any], node: Object) -> bool:
+    """Whether nodeSelector and required node affinity admit the node."""
+    labels = node["metadata"].get("labels") or {}
+    wanted = spec.get("nodeSelector") or {}
+    if any(labels.get(key) != value for key, value in wanted.items()):
+        return False
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms")
+    if not terms:
+        return True
+    known = {"In", "NotIn", "Exists", "DoesNotExist"}
+    return any(
+        selectors.matches(
+            selectors.from_object(
+                {"matchExpressions": [e for e in term.get("matchExpressions") or () if e["operator"] in known]}
+            ),
+            labels,
+        )
+        for term in terms
+    )
+
+
+def _ends(pod: Object) -> bool:
+    return pod["spec"].get("restartPolicy", "Always") != "Always"
+
+
+def _is_settled(pod: Object) -> bool:
+    """Whether nothing more will happen by itself, for a Pod that came with a snapshot."""
+    if _ends(pod):
+        return False
+    waiting = [c["state"].get("waiting", {}).get("reason") for c in pod["status"]["containerStatuses"]]
+    return (
+        is_ready(pod)
+        or "ImagePullBackOff" in waiting
+        or all("running" in c["state"] for c in pod["status"]["containerStatuses"])
+    )
+
+
+def _after(
+    container: Mapping[str, Any], before: Mapping[str, Any], fate: Fate, pod_name: str, now: str
+) -> dict[str, Any]:
+    """A container's status once it met its fate."""
+    match fate:
+        case Fate.BAD_IMAGE:
+            message = f'Back-off pulling image "{container["image"]}"'
+            return _container_status(container, {"waiting": {"reason": "ImagePullBackOff", "message": message}})
+        case Fate.STUCK:
+            return _container_status(container, {"waiting": {"reason": "ContainerCreating"}})
+        case Fate.CRASH:
+            restarts = before.get("restartCount", 0) + 1
+            message = f"back-off 40s restarting failed container={container['name']} pod={pod_name}"
+            state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
+            last = {"terminated": {"exitCode": 1, "reason": "Error", "startedAt": now, "finishedAt": now}}
+            return {**_container_status(container, state), "lastState": last, "restartCount": restarts}
+        case Fate.NOT_READY:
+            state = before.get("state", {}) if "running" in before.get("state", {}) else {"running": {"startedAt": now}}
+            return {**_container_status(container, state), "started": True}
+        case Fate.FINE:
+            state = before.get("state", {}) if "running" in before.get("state", {}) else {"running": {"startedAt": now}}
+            return {**_container_status(container, state), "started": True, "ready": True}
+
+
+def _container_status(container: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": container["name"],
+        "state": dict(state),
+        "lastState": {},
+        "ready": False,
+        "restartCount": 0,
+        "image": container.get("image", ""),
+        "imageID": "",
+        "started": False,
+    }
+
+
+def _condition(kind: str, status: str, now: str, *, reason: str = "", message: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": now}
+    if reason:
+        found["reason"] = reason
+    if message:
+        found["message"] = message
+    return found
+
+
+def _conditions(pod: Object, now: str, *, ready: bool) -> list[dict[str, Any]]:
+    before = {c["type"]: c for c in pod["status"].get("conditions", [])}
+    unready = [c["name"] for c in pod["status"]["containerStatuses"] if not c["ready"]]
+    message = f"containers with unready status: [{' '.join(unready)}]"
+    why = {} if ready else {"reason": "ContainersNotReady", "message": message}
+    word = "True" if ready else "False"
+    made = [
+        _condition("PodReadyToStartContainers", "True", now),
+        _condition("Initialized", "True", now),
+        _condition("Ready", word, now, **why),
+        _condition("ContainersReady", word, now, **why),
+        _condition("PodScheduled", "True", now),
+    ]
+    for found in made:
+        old = before.get(found["type"])
+        if old is not None and old["status"] == found["status"]:
+            found["lastTransitionTime"] = old["lastTransitionTime"]
+    return made

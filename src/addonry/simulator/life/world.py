@@ -1,0 +1,220 @@
+"""What controllers see of a cluster, and how they change it.
+
+Controllers write without field managers: nobody applies the fields they own, and tracking would cost more than
+everything else they do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from addonry.simulator import admission, removal
+from addonry.simulator.clock import Clock, timestamp
+from addonry.simulator.objects import apply_defaults
+from addonry.simulator.resources import Resource, ResourceKey, Served, built_in
+from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey, Record, Store, new_uid
+
+NAMESPACES: Final = built_in("", "namespaces")
+NODES: Final = built_in("", "nodes")
+PODS: Final = built_in("", "pods")
+EVENTS: Final = built_in("", "events")
+SERVICES: Final = built_in("", "services")
+CLAIMS: Final = built_in("", "persistentvolumeclaims")
+DEPLOYMENTS: Final = built_in("apps", "deployments")
+REPLICA_SETS: Final = built_in("apps", "replicasets")
+DAEMON_SETS: Final = built_in("apps", "daemonsets")
+STATEFUL_SETS: Final = built_in("apps", "statefulsets")
+REVISIONS: Final = built_in("apps", "controllerrevisions")
+JOBS: Final = built_in("batch", "jobs")
+DEFINITIONS: Final = built_in("apiextensions.k8s.io", "customresourcedefinitions")
+API_SERVICES: Final = built_in("apiregistration.k8s.io", "apiservices")
+
+_EVENT_LIFE: Final = 3600.0
+# Kinds whose dependents wake their controller.
+_OWNERS: Final = frozenset(r.key for r in (DEPLOYMENTS, REPLICA_SETS, DAEMON_SETS, STATEFUL_SETS, JOBS))
+_HASH_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
+_encode_sorted = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Controller(Protocol):
+    """See the package's docstring."""
+
+    def keys(self, change: Change) -> Iterable[ObjectKey]: ...
+
+    def reconcile(self, key: ObjectKey) -> None: ...
+
+
+@dataclass
+class World:
+    """One cluster, as its controllers know it."""
+
+    store: Store
+    served: Served
+    clock: Clock
+    wake: Callable[[Controller, ObjectKey, float], None]
+    """Reconcile an object again after so many simulated seconds."""
+    ready_at: dict[str, float] = field(default_factory=dict)
+    """When a Pod became ready, in simulated seconds; timestamps are too coarse. Unknown means long ago."""
+    _owners: dict[str, ObjectKey] = field(default_factory=dict)
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    # ------------------------------------------------------------------ reading
+
+    def get(self, key: ObjectKey) -> Object | None:
+        record = self.store.get(key)
+        return None if record is None else record.decode()
+
+    def owned(self, uid: str, resource: Resource) -> list[Object]:
+        """Dependents of one kind, oldest first."""
+        found = [r.decode() for r in self.store.dependents(uid) if r.key.resource == resource.key]
+        return sorted(found, key=lambda obj: (obj["metadata"]["creationTimestamp"], obj["metadata"]["name"]))
+
+    def owner_keys(self, record: Record, resource: Resource) -> list[ObjectKey]:
+        """Owners of that kind of the changed object."""
+        found = (self._owners.get(uid) for uid in record.owners)
+        return [key for key in found if key is not None and key.resource == resource.key]
+
+    def note(self, change: Change) -> None:
+        """Keep up with which uid is which workload; called for every change before controllers are asked."""
+        if change.record.key.resource in _OWNERS:
+            if change.type is ChangeType.DELETED:
+                self._owners.pop(change.record.uid, None)
+            else:
+                self._owners[change.record.uid] = change.record.key
+
+    # ------------------------------------------------------------------ writing
+
+    def create(self, resource: Resource, obj: Object) -> Object:
+        """A new object with everything the server fills in."""
+        full = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
+        full = apply_defaults(full, resource.kind)
+        full["metadata"] = metadata = dict(full["metadata"])
+        if "name" not in metadata:
+            metadata["name"] = metadata["generateName"] + admission.random_suffix()
+        metadata["uid"] = new_uid()
+        metadata["creationTimestamp"] = timestamp(self.clock.now())
+        if resource.has_generation:
+            metadata["generation"] = 1
+        admission.complete(resource.key, full, self.store)
+        return self.store.put(resource, full).decode()
+
+    def put(self, resource: Resource, obj: Object) -> None:
+        self.store.put(resource, obj)
+
+    def set_status(self, resource: Resource, obj: Object, status: Mapping[str, Any]) -> bool:
+        """Write the status if it differs; says whether it did."""
+        if obj.get("status") == status:
+            return False
+        obj["status"] = dict(status)
+        self.store.put(resource, obj)
+        return True
+
+    def set_spec(self, resource: Resource, obj: Object, **changes: Any) -> None:
+        """Change members of the spec, which makes a new generation."""
+        if all(obj["spec"].get(name) == value for name, value in changes.items()):
+            return
+        obj["spec"].update(changes)
+        obj["metadata"]["generation"] = obj["metadata"].get("generation", 0) + 1
+        self.store.put(resource, obj)
+
+    def remove(self, resource: Resource, obj: Object, *, policy: str = "Background", grace: int | None = None) -> None:
+        record = self.store.get(key_of(resource, obj))
+        if record is not None:
+            removal.remove(self.store, self.clock, resource, record, policy=policy, grace=grace)
+
+    def event(  # noqa: PLR0913 - the members of an Event
+        self, resource: Resource, obj: Object, reason: str, message: str, *, by: str, warning: bool = False
+    ) -> None:
+        """Tell the users of the cluster what happened to an object."""
+        about, now = obj["metadata"], timestamp(self.clock.now())
+        number = int(self.clock.now().timestamp() * 1e9) + next(self._numbers)
+        namespace = about.get("namespace", "default")
+        event = {
+            "metadata": {"name": f"{about['name']}.{number:x}", "namespace": namespace},
+            "involvedObject": {
+                "kind": resource.kind,
+                "namespace": namespace,
+                "name": about["name"],
+                "uid": about["uid"],
+                "apiVersion": resource.api_version,
+                "resourceVersion": about.get("resourceVersion", ""),
+            },
+            "reason": reason,
+            "message": message,
+            "source": {"component": by},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+            "type": "Warning" if warning else "Normal",
+            "eventTime": None,
+            "reportingComponent": by,
+            "reportingInstance": "",
+        }
+        made = self.create(EVENTS, event)
+        key = key_of(EVENTS, made)
+        self.clock.call_later(_EVENT_LIFE, lambda: self.store.remove(key) and None)
+
+
+def key_of(resource: Resource, obj: Object) -> ObjectKey:
+    return ObjectKey(resource.key, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+
+
+def is_kind(change: Change, *resources: Resource) -> bool:
+    return any(change.record.key.resource == resource.key for resource in resources)
+
+
+def owner_reference(resource: Resource, obj: Object) -> dict[str, Any]:
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "name": obj["metadata"]["name"],
+        "uid": obj["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def template_hash(template: Any, length: int = 10) -> str:
+    """A name for a Pod template; equal templates have equal names, as on a real cluster, which uses another hash."""
+    number = int.from_bytes(hashlib.blake2b(_encode_sorted(template), digest_size=8).digest())
+    letters = []
+    for _ in range(length):
+        number, rest = divmod(number, len(_HASH_ALPHABET))
+        letters.append(_HASH_ALPHABET[rest])
+    return "".join(letters)
+
+
+def is_ready(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def is_leaving(obj: Object) -> bool:
+    return bool(obj["metadata"].get("deletionTimestamp"))
+
+
+def is_active(pod: Object) -> bool:
+    """Counts as a replica: neither finished nor on its way out."""
+    return not is_leaving(pod) and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+
+
+def condition(obj: Object, kind: str) -> dict[str, Any] | None:
+    return next((c for c in obj.get("status", {}).get("conditions", []) if c["type"] == kind), None)
+
+
+def scaled(value: Any, total: int, *, up: bool) -> int:
+    """A number, or a percentage of *total* rounded up or down."""
+    if isinstance(value, str) and value.endswith("%"):
+        hundredths = int(value[:-1]) * total
+        return -(-hundredths // 100) if up else hundredths // 100
+    return int(value or 0)
+
+
+def without(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if key not in names}

@@ -1,0 +1,55 @@
+"""What a Kubernetes API server does to objects, without the server: dicts in, dicts out.
+
+The simulated server (`addonry.simulator`) calls this for patches, server-side apply, ownership of fields, defaults,
+validation and protobuf bodies. Nothing here does I/O but reading its own packaged tables, and nothing changes what
+it was handed: results are new objects that may share parts with what came in.
+"""
+
+from __future__ import annotations
+
+from .custom import check_custom, default_custom
+from .defaults import apply_defaults
+from .managed_fields import ApplyConflict, apply, update_managers
+from .patching import PatchError, json_patch, merge_patch, strategic_merge
+from .protobuf import DecodeError, decode
+from .scale import scale_managers, with_scale_managers
+from .schema import Schemas, TypeSchema
+from .shaping import normalise
+from .validation import (
+    FieldError,
+    cannot_be_handled,
+    check_immutable,
+    check_required,
+    check_types,
+    invalid_status,
+    strict_error,
+    unknown_fields,
+)
+
+__all__ = [
+    "ApplyConflict",
+    "DecodeError",
+    "FieldError",
+    "PatchError",
+    "Schemas",
+    "TypeSchema",
+    "apply",
+    "apply_defaults",
+    "cannot_be_handled",
+    "check_custom",
+    "check_immutable",
+    "check_required",
+    "check_types",
+    "decode",
+    "default_custom",
+    "invalid_status",
+    "json_patch",
+    "merge_patch",
+    "normalise",
+    "scale_managers",
+    "strategic_merge",
+    "strict_error",
+    "unknown_fields",
+    "update_managers",
+    "with_scale_managers",
+]

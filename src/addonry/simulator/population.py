@@ -1,0 +1,119 @@
+"""What a new cluster holds: its namespaces and its nodes.
+
+Values follow recordings of a real cluster with simulated kubelets. To give new clusters something more, write a
+function that returns (resource, object) pairs and call it in `populate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from addonry.simulator.clock import timestamp
+from addonry.simulator.resources import Resource, built_in
+from addonry.simulator.storage import Object, Store, new_uid
+
+NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
+DEFAULT_VERSION: Final = "v1.36.2"
+DEFAULT_NODES: Final = 3
+
+_CONDITIONS: Final = (
+    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+)
+
+
+def populate(store: Store, *, now: datetime, kubernetes_version: str, nodes: int) -> None:
+    """Put the first objects into an empty store."""
+    for resource, obj in _first_objects(timestamp(now), kubernetes_version, nodes):
+        store.put(resource, obj)
+
+
+def _first_objects(now: str, kubernetes_version: str, nodes: int) -> Iterator[tuple[Resource, Object]]:
+    for name in NAMESPACES:
+        yield built_in("", "namespaces"), _namespace(name, now)
+    for number in range(nodes):
+        yield built_in("", "nodes"), _node(number, now, kubernetes_version)
+    yield built_in("", "services"), _kubernetes_service(now)
+
+
+def _metadata(name: str, now: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "uid": new_uid(), "creationTimestamp": now, **more}
+
+
+def _namespace(name: str, now: str) -> Object:
+    return {
+        "metadata": _metadata(name, now, labels={"kubernetes.io/metadata.name": name}),
+        "spec": {"finalizers": ["kubernetes"]},
+        "status": {"phase": "Active"},
+    }
+
+
+def _node(number: int, now: str, kubernetes_version: str) -> Object:
+    name = f"node-{number}"
+    labels = {
+        "beta.kubernetes.io/arch": "amd64",
+        "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "topology.kubernetes.io/zone": f"z{number % 3}",
+    }
+    room = {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", "pods": "250"}
+    return {
+        "metadata": _metadata(name, now, labels=labels),
+        "spec": {"podCIDR": f"10.244.{number}.0/24", "podCIDRs": [f"10.244.{number}.0/24"]},
+        "status": {
+            "capacity": room,
+            "allocatable": room,
+            "conditions": [
+                {
+                    "type": kind,
+                    "status": status,
+                    "lastHeartbeatTime": now,
+                    "lastTransitionTime": now,
+                    "reason": reason,
+                    "message": message,
+                }
+                for kind, status, reason, message in _CONDITIONS
+            ],
+            "addresses": [
+                {"type": "InternalIP", "address": f"10.200.0.{number + 1}"},
+                {"type": "Hostname", "address": name},
+            ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+            "nodeInfo": {
+                "architecture": "amd64",
+                "bootID": "",
+                "containerRuntimeVersion": "containerd://2.0.5",
+                "kernelVersion": "6.1.0",
+                "kubeProxyVersion": "",
+                "kubeletVersion": kubernetes_version,
+                "machineID": "",
+                "operatingSystem": "linux",
+                "osImage": "Linux",
+                "systemUUID": "",
+            },
+        },
+    }
+
+
+def _kubernetes_service(now: str) -> Object:
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    return {
+        "metadata": _metadata("kubernetes", now, namespace="default", labels=labels),
+        "spec": {
+            "clusterIP": "10.96.0.1",
+            "clusterIPs": ["10.96.0.1"],
+            "internalTrafficPolicy": "Cluster",
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
+            "sessionAffinity": "None",
+            "type": "ClusterIP",
+        },
+        "status": {"loadBalancer": {}},
+    }

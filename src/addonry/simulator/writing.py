@@ -1,0 +1,602 @@
+"""Every write a client asks for: create, update, patch, apply, delete, with the rules the real server keeps.
+
+The order is that of the real server: decode, shape, merge, restore what only the server may set, fill in defaults,
+check, track who owns what, store. What a field *means* is not decided here: merging, defaulting and checking are in
+`objects`, allocations in `admission`, going away in `removal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from addonry.simulator import admission, errors
+from addonry.simulator.clock import Clock, timestamp
+from addonry.simulator.errors import ApiError
+from addonry.simulator.objects import (
+    ApplyConflict,
+    PatchError,
+    Schemas,
+    TypeSchema,
+    apply,
+    apply_defaults,
+    check_immutable,
+    check_required,
+    check_types,
+    json_patch,
+    merge_patch,
+    normalise,
+    scale_managers,
+    strategic_merge,
+    unknown_fields,
+    update_managers,
+    with_scale_managers,
+)
+from addonry.simulator.removal import is_due, remove
+from addonry.simulator.resources import Resource, ResourceKey, Served, built_in
+from addonry.simulator.storage import Object, ObjectKey, Record, Store, new_uid
+
+APPLY: Final = "application/apply-patch+yaml"
+MERGE: Final = "application/merge-patch+json"
+STRATEGIC: Final = "application/strategic-merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
+PATCH_TYPES: Final = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
+
+_NAMESPACES: Final = ResourceKey("", "namespaces")
+_KEPT: Final = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """The query parameters of a write."""
+
+    manager: str = "unknown"
+    dry_run: bool = False
+    validation: str = "Warn"
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The object after a write, and what the client should be warned about."""
+
+    obj: Object
+    created: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """The body and query of a deletion."""
+
+    policy: str = "Background"
+    grace: int | None = None
+    uid: str = ""
+    resource_version: str = ""
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class _CustomSchema:
+    source: Mapping[str, Any] | None
+    built: TypeSchema
+
+
+@dataclass
+class Writer:
+    """Writes to the objects of one cluster."""
+
+    store: Store
+    served: Served
+    schemas: Schemas
+    clock: Clock
+    _custom: dict[str, _CustomSchema] = field(default_factory=dict)
+
+    # ------------------------------------------------------------------ what clients ask
+
+    def create(self, resource: Resource, namespace: str, obj: Object, options: WriteOptions) -> Written:
+        """POST."""
+        obj, warnings = self._accept(resource, obj, options)
+        self._place(resource, namespace, obj)
+        return self._create(resource, obj, options, warnings)
+
+    def replace(
+        self, resource: Resource, key: ObjectKey, obj: Object, options: WriteOptions, subresource: str = ""
+    ) -> Written:
+        """PUT."""
+        live = self.full(resource, self._existing(resource, key))
+        obj, warnings = self._accept(resource, obj, options)
+        _check_name(obj, key)
+        return self._update(resource, live, obj, options, subresource, warnings)
+
+    def patch(  # noqa: PLR0913 - the parts of a PATCH request
+        self,
+        resource: Resource,
+        key: ObjectKey,
+        body: Any,
+        content_type: str,
+        options: WriteOptions,
+        subresource: str = "",
+    ) -> Written:
+        """PATCH of any type; an apply of a missing object creates it."""
+        record = self.store.get(key)
+        if content_type == APPLY:
+            return self._apply(resource, key, record, body, options, subresource)
+        if record is None:
+            raise errors.not_found(resource, key.name)
+        live = self.full(resource, record)
+        patched = self._patched(resource, live, body, content_type)
+        warnings: tuple[str, ...] = ()
+        if schema := self.schema_of(resource):
+            warnings = self._check_fields(resource, key.name, patched, schema, options, patching=True)
+            patched = normalise(patched, schema)
+        if patched.get("metadata", {}).get("name", key.name) != key.name:
+            raise errors.bad_request(
+                "the name of the object ({}) does not match the name on the URL ({})".format(
+                    patched["metadata"]["name"], key.name
+                )
+            )
+        return self._update(resource, live, patched, options, subresource, warnings)
+
+    def delete(self, resource: Resource, key: ObjectKey, options: DeleteOptions) -> tuple[Object, bool]:
+        """DELETE: the object as it is now or was last, and whether it is gone."""
+        record = self._existing(resource, key)
+        obj = self.full(resource, record)
+        if options.uid and options.uid != record.uid:
+            why = (
+                f"the UID in the precondition ({options.uid}) does not match the UID in record ({record.uid}). "
+                "The object might have been deleted and then recreated"
+            )
+            raise errors.precondition_failed(resource, key.name, why)
+        if options.resource_version and options.resource_version != str(record.version):
+            why = (
+                f"the ResourceVersion in the precondition ({options.resource_version}) does not match the "
+                f"ResourceVersion in record ({record.version}). The object might have been modified"
+            )
+            raise errors.precondition_failed(resource, key.name, why)
+        if options.dry_run:
+            return obj, not obj["metadata"].get("finalizers")
+        left = remove(self.store, self.clock, resource, record, policy=options.policy, grace=options.grace)
+        return (obj, True) if left is None else (self.full(resource, left), False)
+
+    def scale(self, resource: Resource, key: ObjectKey) -> Object:
+        """GET of the scale subresource: a view of its object."""
+        return self._scale_of(resource, self.full(resource, self._existing(resource, key)))
+
+    def write_scale(
+        self, resource: Resource, key: ObjectKey, body: Any, content_type: str, options: WriteOptions
+    ) -> Object:
+        """PUT or PATCH of the scale subresource; an empty content type means PUT."""
+        live = self.full(resource, self._existing(resource, key))
+        before = self._scale_of(resource, live)
+        schema, now = self.schemas.of("autoscaling/v1", "Scale"), timestamp(self.clock.now())
+        if content_type == APPLY:
+            after = self._applied_scale(before, _object(body), schema, options)
+        else:
+            new = _object(body) if not content_type else self._patched(_SCALE, before, body, content_type)
+            metadata = {**before["metadata"], **(new.get("metadata") or {})}
+            if metadata.get("resourceVersion") != before["metadata"]["resourceVersion"]:
+                raise errors.modified(resource, key.name)
+            after = {**before, **new, "metadata": metadata}
+            after = update_managers(before, after, manager=options.manager, schema=schema, now=now, subresource="scale")
+        replicas = (after.get("spec") or {}).get("replicas", 0)
+        if not isinstance(replicas, int) or replicas < 0:
+            said = f"Invalid value: {replicas}: must be greater than or equal to 0"
+            raise errors.invalid(resource, key.name, [("FieldValueInvalid", said, "spec.replicas")])
+        path = self._replicas_path(resource)
+        changed = _with(live, path, replicas)
+        entries = after["metadata"].get("managedFields")
+        changed = with_scale_managers(changed, entries, path=path)
+        written = self._update(resource, live, changed, options, tracked=True)
+        return self._scale_of(resource, written.obj)
+
+    def _applied_scale(self, before: Object, body: Object, schema: TypeSchema | None, options: WriteOptions) -> Object:
+        try:
+            return apply(
+                before,
+                body,
+                manager=options.manager,
+                force=options.force,
+                schema=schema,
+                now=timestamp(self.clock.now()),
+                subresource="scale",
+            )
+        except ApplyConflict as conflict:
+            raise errors.apply_conflict(str(conflict), conflict.causes) from conflict
+        except PatchError as error:
+            raise ApiError(error.status, error.reason, error.message) from error
+
+    def _scale_of(self, resource: Resource, obj: Object) -> Object:
+        metadata = {
+            member: obj["metadata"][member]
+            for member in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+            if member in obj["metadata"]
+        }
+        path = self._replicas_path(resource)
+        if entries := scale_managers(obj, path=path):
+            metadata["managedFields"] = entries
+        replicas = _read(obj, path) or 0
+        status: Object = {"replicas": _read(obj, self._status_path(resource)) or 0}
+        selector = obj.get("spec", {}).get("selector") or {}
+        labels = selector.get("matchLabels", selector)
+        if not resource.is_custom and labels:
+            status["selector"] = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        spec = {"replicas": replicas} if replicas else {}
+        return {
+            "kind": "Scale",
+            "apiVersion": "autoscaling/v1",
+            "metadata": metadata,
+            "spec": spec,
+            "status": status,
+        }
+
+    @staticmethod
+    def _replicas_path(resource: Resource) -> tuple[str, ...]:
+        return _path((resource.scale_paths or {}).get("specReplicasPath", ".spec.replicas"))
+
+    @staticmethod
+    def _status_path(resource: Resource) -> tuple[str, ...]:
+        return _path((resource.scale_paths or {}).get("statusReplicasPath", ".status.replicas"))
+
+    # ------------------------------------------------------------------ reading with a kind
+
+    @staticmethod
+    def full(resource: Resource, record: Record) -> Object:
+        """The object with kind and apiVersion."""
+        return {"kind": resource.kind, "apiVersion": resource.api_version, **record.decode()}
+
+    def schema_of(self, resource: Resource) -> TypeSchema | None:
+        """What is known of the fields of the resource."""
+        if not resource.is_custom:
+            return self.schemas.of(resource.api_version, resource.kind)
+        name = f"{resource.api_version}/{resource.kind}"
+        known = self._custom.get(name)
+        if known is None or known.source is not resource.openapi_schema:
+            source = resource.openapi_schema or {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+            built = self.schemas.with_structural(
+                resource.api_version, resource.kind, source, has_status=bool(resource.subresource("status"))
+            )
+            known = self._custom[name] = _CustomSchema(resource.openapi_schema, built)
+        return known.built
+
+    # ------------------------------------------------------------------ taking an object in
+
+    def _accept(self, resource: Resource, obj: Any, options: WriteOptions) -> tuple[Object, tuple[str, ...]]:
+        """The body of a POST or PUT in the form it is stored in."""
+        _check_kind(resource, obj)
+        obj = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
+        obj.setdefault("metadata", {})
+        schema = self.schema_of(resource)
+        if schema is None:
+            return obj, ()
+        problems = check_types(obj, schema)
+        if problems:
+            said = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+            raise errors.bad_request(said + str(problems[0]))
+        name = obj["metadata"].get("name", "")
+        warnings = self._check_fields(resource, name, obj, schema, options, patching=False)
+        return normalise(obj, schema), warnings
+
+    def _check_fields(
+        self,
+        resource: Resource,
+        name: str,
+        obj: Object,
+        schema: TypeSchema,
+        options: WriteOptions,
+        *,
+        patching: bool,
+    ) -> tuple[str, ...]:
+        if options.validation == "Ignore":
+            return ()
+        unknown = [f'unknown field "{path}"' for path in unknown_fields(obj, schema)]
+        if not unknown or options.validation == "Warn":
+            return tuple(unknown)
+        message = f"strict decoding error: {', '.join(unknown)}"
+        if patching:
+            # On a patch the real server answers 422 and names no object, see raw-errors of the recordings.
+            raise errors.invalid(resource, "", [("FieldValueInvalid", f"Invalid value: {message}", "patch")])
+        kind, version = resource.kind, resource.version
+        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {message}')
+
+    def _place(self, resource: Resource, namespace: str, obj: Object) -> None:
+        metadata = obj["metadata"]
+        if resource.namespaced:
+            if metadata.setdefault("namespace", namespace) != namespace:
+                raise errors.bad_request(
+                    "the namespace of the provided object does not match the namespace sent on the request"
+                )
+        else:
+            metadata.pop("namespace", None)
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = metadata["generateName"] + admission.random_suffix()
+
+    def _check_namespace(self, resource: Resource, obj: Object) -> None:
+        if not resource.namespaced:
+            return
+        namespace = obj["metadata"]["namespace"]
+        record = self.store.get(ObjectKey(_NAMESPACES, "", namespace))
+        if record is None:
+            raise errors.not_found(built_in("", "namespaces"), namespace)
+        if record.decode()["metadata"].get("deletionTimestamp"):
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            cause = {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {namespace} is being terminated",
+                "field": "metadata.namespace",
+            }
+            raise errors.forbidden(resource, obj["metadata"].get("name", ""), why, causes=[cause])
+
+    # ------------------------------------------------------------------ create
+
+    def _create(
+        self,
+        resource: Resource,
+        obj: Object,
+        options: WriteOptions,
+        warnings: tuple[str, ...] = (),
+        *,
+        tracked: bool = False,
+    ) -> Written:
+        metadata = obj["metadata"]
+        if metadata.get("resourceVersion"):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        for member in (*_KEPT, "selfLink"):
+            metadata.pop(member, None)
+        if resource.subresource("status"):
+            obj.pop("status", None)
+        if not resource.is_custom:
+            obj = apply_defaults(obj, resource.kind)
+        metadata = obj["metadata"]
+        if not metadata.get("name"):
+            cause = ("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
+            raise errors.invalid(resource, "", [cause])
+        self._refuse(resource, metadata["name"], check_required(obj))
+        self._check_namespace(resource, obj)
+        now = timestamp(self.clock.now())
+        if not tracked:
+            metadata.pop("managedFields", None)
+            obj = update_managers(None, obj, manager=options.manager, schema=self.schema_of(resource), now=now)
+        metadata = obj["metadata"]
+        metadata["uid"] = new_uid()
+        metadata["creationTimestamp"] = now
+        if resource.has_generation or resource.is_custom:
+            metadata["generation"] = 1
+        admission.complete(resource.key, obj, self.store)
+        existing = self.store.get(ObjectKey(resource.key, metadata.get("namespace", ""), metadata["name"]))
+        if existing is not None:
+            deleting = bool(existing.decode()["metadata"].get("deletionTimestamp"))
+            raise errors.already_exists(resource, metadata["name"], being_deleted=deleting)
+        if not options.dry_run:
+            self.store.put(resource, obj)
+        return Written(obj, created=True, warnings=warnings)
+
+    # ------------------------------------------------------------------ update
+
+    def _update(
+        self,
+        resource: Resource,
+        live: Object,
+        new: Object,
+        options: WriteOptions,
+        subresource: str = "",
+        warnings: tuple[str, ...] = (),
+        *,
+        tracked: bool = False,
+    ) -> Written:
+        name = live["metadata"]["name"]
+        self._check_versions(resource, live, new)
+        new = _limited_to(resource, live, new, subresource)
+        if not resource.is_custom:
+            new = apply_defaults(new, resource.kind)
+        admission.carry_over(resource.key, live, new)
+        self._check_finalizers(resource, live, new)
+        if not subresource:
+            self._refuse(resource, name, [*check_immutable(live, new), *check_required(new)])
+        if (resource.has_generation or resource.is_custom) and _specified(new) != _specified(live):
+            new["metadata"]["generation"] = live["metadata"].get("generation", 0) + 1
+        if not tracked:
+            new = update_managers(
+                live,
+                new,
+                manager=options.manager,
+                schema=self.schema_of(resource),
+                now=timestamp(self.clock.now()),
+                subresource=subresource,
+            )
+        if options.dry_run:
+            return Written(new, warnings=warnings)
+        if is_due(resource, new):
+            self.store.remove(ObjectKey(resource.key, new["metadata"].get("namespace", ""), name))
+            return Written(new, warnings=warnings)
+        return Written(self.full(resource, self.store.put(resource, new)), warnings=warnings)
+
+    @staticmethod
+    def _check_versions(resource: Resource, live: Object, new: Object) -> None:
+        name, old, metadata = live["metadata"]["name"], live["metadata"], new.setdefault("metadata", {})
+        if metadata.get("uid", old["uid"]) != old["uid"]:
+            said = f'Invalid value: "{metadata["uid"]}": field is immutable'
+            raise errors.invalid(resource, name, [("FieldValueInvalid", said, "metadata.uid")])
+        if metadata.get("resourceVersion", "") not in ("", old["resourceVersion"]):
+            raise errors.modified(resource, name)
+
+    @staticmethod
+    def _check_finalizers(resource: Resource, live: Object, new: Object) -> None:
+        if not live["metadata"].get("deletionTimestamp"):
+            return
+        before = set(live["metadata"].get("finalizers", ()))
+        late = [f for f in new["metadata"].get("finalizers", ()) if f not in before]
+        if late:
+            listed = ", ".join(f'"{finalizer}"' for finalizer in late)
+            said = (
+                "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
+                f"[]string{{{listed}}}"
+            )
+            causes = [("FieldValueForbidden", said, "metadata.finalizers")]
+            raise errors.invalid(resource, live["metadata"]["name"], causes)
+
+    # ------------------------------------------------------------------ patch
+
+    def _patched(self, resource: Resource, live: Object, body: Any, content_type: str) -> Object:
+        try:
+            match content_type:
+                case "application/json-patch+json":
+                    return _object(json_patch(live, body))
+                case "application/merge-patch+json":
+                    return _object(merge_patch(live, body))
+                case "application/strategic-merge-patch+json" if not resource.is_custom:
+                    return _object(strategic_merge(live, body, self.schema_of(resource)))
+        except PatchError as error:
+            raise _refused_patch(resource, live["metadata"]["name"], error) from error
+        raise errors.unsupported_patch()
+
+    def _apply(
+        self,
+        resource: Resource,
+        key: ObjectKey,
+        record: Record | None,
+        body: Any,
+        options: WriteOptions,
+        subresource: str,
+    ) -> Written:
+        body = _object(body)
+        _check_kind(resource, body)
+        if not body.get("kind") or not body.get("apiVersion"):
+            missing = "kind" if not body.get("kind") else "apiVersion"
+            raise ApiError(400, "BadRequest", f"Object '{missing.capitalize()}' is missing in the applied object")
+        metadata = body.setdefault("metadata", {})
+        metadata.setdefault("name", key.name)
+        if key.namespace:
+            metadata.setdefault("namespace", key.namespace)
+        _check_name(body, key)
+        live = None if record is None else self.full(resource, record)
+        if live is not None and metadata.get("resourceVersion", "") not in ("", live["metadata"]["resourceVersion"]):
+            raise errors.modified(resource, key.name)
+        try:
+            merged = apply(
+                live,
+                body,
+                manager=options.manager,
+                force=options.force,
+                schema=self.schema_of(resource),
+                now=timestamp(self.clock.now()),
+                subresource=subresource,
+            )
+        except ApplyConflict as conflict:
+            raise errors.apply_conflict(str(conflict), conflict.causes) from conflict
+        except PatchError as error:
+            raise ApiError(error.status, error.reason, error.message) from error
+        if schema := self.schema_of(resource):
+            merged = normalise(merged, schema)
+        if live is None:
+            if subresource:
+                raise errors.not_found(resource, key.name)
+            return self._create(resource, merged, options, tracked=True)
+        return self._update(resource, live, merged, options, subresource, tracked=True)
+
+    # ------------------------------------------------------------------ parts
+
+    def _existing(self, resource: Resource, key: ObjectKey) -> Record:
+        record = self.store.get(key)
+        if record is None:
+            raise errors.not_found(resource, key.name)
+        return record
+
+    @staticmethod
+    def _refuse(resource: Resource, name: str, found: Sequence[Any]) -> None:
+        if found:
+            raise errors.invalid(resource, name, [(str(e.type), e.message, e.field) for e in found])
+
+
+_SCALE: Final = Resource("autoscaling", "v1", "Scale", "scales", "scale", namespaced=True)
+
+
+def _path(written: str) -> tuple[str, ...]:
+    return tuple(written.strip(".").split("."))
+
+
+def _read(obj: Any, path: tuple[str, ...]) -> Any:
+    for part in path:
+        obj = obj.get(part) if isinstance(obj, dict) else None
+    return obj
+
+
+def _with(obj: Object, path: tuple[str, ...], value: Any) -> Object:
+    """A copy of *obj* with another value at *path*."""
+    head, *rest = path
+    return {**obj, head: _with(obj.get(head) or {}, tuple(rest), value) if rest else value}
+
+
+def _object(value: Any) -> Object:
+    if not isinstance(value, dict):
+        raise errors.bad_request("the patch does not produce an object")
+    return value
+
+
+def _check_kind(resource: Resource, obj: Any) -> None:
+    if not isinstance(obj, dict):
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
+            "json parse error: the body is not an object"
+        )
+    kind, api_version = obj.get("kind") or resource.kind, obj.get("apiVersion") or resource.api_version
+    if kind != resource.kind:
+        version = str(api_version).rpartition("/")[2]
+        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}')
+    if api_version != resource.api_version:
+        version = str(api_version).rpartition("/")[2]
+        raise errors.bad_request(
+            f'{kind} in version "{version}" cannot be handled as a {resource.kind}: '
+            f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
+        )
+
+
+def _check_name(obj: Object, key: ObjectKey) -> None:
+    metadata = obj["metadata"]
+    name = metadata.setdefault("name", key.name)
+    if name != key.name:
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({key.name})")
+    if key.namespace and metadata.setdefault("namespace", key.namespace) != key.namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+
+
+def _limited_to(resource: Resource, live: Object, new: Object, subresource: str) -> Object:
+    """*new* with everything put back that this request may not change."""
+    metadata = dict(new["metadata"])
+    for member in _KEPT:
+        if member in live["metadata"]:
+            metadata[member] = live["metadata"][member]
+        else:
+            metadata.pop(member, None)
+    if subresource:
+        kept = dict(live["metadata"])
+        if "managedFields" in metadata:
+            kept["managedFields"] = metadata["managedFields"]
+        if subresource == "finalize":
+            return {**live, "spec": new.get("spec", {}), "metadata": kept}
+        part = {"status": new["status"]} if "status" in new else {}
+        return {**{k: v for k, v in live.items() if k != "status"}, "metadata": kept, **part}
+    limited = {**new, "metadata": metadata}
+    if resource.subresource("status"):
+        limited.pop("status", None)
+        if "status" in live:
+            limited["status"] = live["status"]
+    return limited
+
+
+def _specified(obj: Object) -> Object:
+    """What a change of raises the generation."""
+    return {key: value for key, value in obj.items() if key not in ("metadata", "status", "kind", "apiVersion")}
+
+
+def _refused_patch(resource: Resource, name: str, error: PatchError) -> ApiError:
+    details = None
+    if error.status == 422:
+        details = {"name": name, **({"group": resource.group} if resource.group else {}), "kind": resource.plural}
+    return ApiError(error.status, error.reason, error.message, details=details)
