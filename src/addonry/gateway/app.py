@@ -1,0 +1,247 @@
+"""The wire: HTTP in, HTTP out. An ASGI application over a Lifecycle.
+
+The path of a request: limits, route, body, signature, operation, encoding. Whatever goes wrong on it is answered with
+an error body of ``errors``; a traceback goes to the log under the request id, never to the caller.
+
+Plain ASGI, because everything a framework would add here (routing by decoded paths, its own error bodies) is settled
+otherwise by the protocol.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from addonry.gateway.codec import (
+    JSON_TYPE,
+    XML_ERROR_TYPE,
+    XML_TYPE,
+    Form,
+    choose_form,
+    write_json,
+    write_xml,
+)
+from addonry.gateway.errors import Fault, Refusal, body_of, describe
+from addonry.gateway.kept import Kept
+from addonry.gateway.nonces import Nonces
+from addonry.gateway.operation import Call, Encoded, Router, read_query
+from addonry.gateway.operations import OPERATIONS, UNSERVED
+from addonry.gateway.request import WireRequest, join_headers
+from addonry.gateway.settings import GatewaySettings
+from addonry.gateway.signing import Claim, judge, read_authorization
+from addonry.lifecycle import Lifecycle
+from addonry.model.errors import AddonryError, InvalidParameter
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+log = logging.getLogger("addonry.gateway")
+access_log = logging.getLogger("addonry.access")
+
+HEALTH_PATH: Final = "/healthz"
+DRAINED: Final = 16 * 1024 * 1024
+"""How much of a body that is too large is read and thrown away, so that a client still sending it sees the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes out."""
+
+    status: int
+    body: bytes
+    content_type: str
+    headers: tuple[tuple[str, str], ...] = field(default=())
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """What is known of the request so far, for the answer's envelope and the access log."""
+
+    request_id: str
+    host: str = ""
+    form: Form = Form.JSON
+    operation: str = "-"
+    key: str = "-"
+
+
+class _Gone(Exception):
+    """The client went away before its request was whole; nobody is left to answer."""
+
+
+class Gateway:
+    """The ASGI application."""
+
+    def __init__(self, lifecycle: Lifecycle, settings: GatewaySettings) -> None:
+        self._lifecycle = lifecycle
+        self._settings = settings
+        self._router = Router(OPERATIONS, UNSERVED)
+        self._nonces = Nonces(settings.nonce_capacity)
+        self._kept = Kept()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; WebSockets are turned away."""
+        match scope["type"]:
+            case "http":
+                await self._http(scope, receive, send)
+            case "lifespan":
+                await _live(receive, send)
+            case _:
+                await receive()
+                await send({"type": "websocket.close", "code": 1000})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        exchange = _Exchange(self._settings.new_request_id())
+        method: str = scope["method"]
+        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1") or "/"
+        try:
+            answer = await self._answer(exchange, method, path, scope, receive)
+        except _Gone:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a JSON body and the log the rest
+            answer = _fault(exchange, error)
+        await _send(send, answer, exchange.request_id, head=method == "HEAD")
+        access_log.info(
+            '"%s %s" %d %.1f ms request=%s key=%s operation=%s',
+            method,
+            path[:200],
+            answer.status,
+            (time.perf_counter() - began) * 1000,
+            exchange.request_id,
+            exchange.key,
+            exchange.operation,
+        )
+
+    async def _answer(self, exchange: _Exchange, method: str, path: str, scope: Scope, receive: Receive) -> Answer:
+        query: bytes = scope.get("query_string", b"")
+        headers = join_headers(scope["headers"])
+        exchange.host = headers.get("host", "")
+        self._check_sizes(path, query, scope["headers"])
+        exchange.form = _form_of(headers, query)
+        if path == HEALTH_PATH and method in {"GET", "HEAD"}:
+            return Answer(200, write_json({"status": "ok"}), JSON_TYPE)
+        if method == "OPTIONS":
+            allow = ", ".join(self._router.allowed(path))
+            return Answer(200, b"{}", JSON_TYPE, (("allow", allow),))
+        selected = self._router.select(method, path)
+        exchange.operation = selected.operation.name
+        body = await self._read_body(headers, receive)
+        request = WireRequest(method, path, query.decode("latin-1"), headers, body)
+        exchange.key = await self._authenticate(request, selected.operation.name)
+        call = Call(
+            lifecycle=self._lifecycle,
+            request=request,
+            request_id=exchange.request_id,
+            path=selected.parameters,
+            kept=self._kept,
+            wants_json=exchange.form is Form.JSON,
+            key=exchange.key,
+        )
+        value = await selected.operation.run(call)
+        return _success(exchange, selected.operation.status, value)
+
+    async def _authenticate(self, request: WireRequest, operation: str) -> str:
+        authorization = read_authorization(request.header("authorization"))
+        credential = await self._lifecycle.credential(authorization.key_id) if authorization else None
+        return judge(Claim(request, operation, self._settings.now(), self._nonces, authorization, credential))
+
+    def _check_sizes(self, path: str, query: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        limits = self._settings
+        if len(path) > limits.path_limit or len(query) > limits.query_limit:
+            raise Refusal(
+                "RequestUriTooLarge",
+                remedy=f"At most {limits.path_limit} bytes of path and {limits.query_limit} of query.",
+            )
+        if sum(len(name) + len(value) for name, value in headers) > limits.header_limit:
+            raise Refusal("RequestHeaderTooLarge", remedy=f"At most {limits.header_limit} bytes.")
+
+    async def _read_body(self, headers: dict[str, str], receive: Receive) -> bytes:
+        announced = headers.get("content-length", "")
+        if not headers.get("transfer-encoding") and announced in {"", "0"}:
+            return b""
+        try:
+            async with asyncio.timeout(self._settings.body_seconds):
+                return await self._collect(receive)
+        except TimeoutError as error:
+            raise Refusal("RequestTimeout", headers=(("connection", "close"),)) from error
+
+    async def _collect(self, receive: Receive) -> bytes:
+        # The announced length is not asked: it may be absent (Node sends chunks) or wrong; what arrives is counted.
+        limit = self._settings.body_limit
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            chunk: bytes = message.get("body", b"")
+            size += len(chunk)
+            if size <= limit:
+                chunks.append(chunk)
+            else:
+                chunks.clear()
+            more = message.get("more_body", False)
+            if size > limit and (not more or size > limit + DRAINED):
+                raise Refusal(
+                    "RequestEntityTooLarge", remedy=f"At most {limit} bytes.", headers=(("connection", "close"),)
+                )
+            if not more:
+                return b"".join(chunks)
+
+
+def _form_of(headers: dict[str, str], query: bytes) -> Form:
+    wanted = ""
+    if b"Format=" in query:
+        try:
+            wanted = read_query(query.decode("latin-1")).get("Format", ("",))[-1]
+        except InvalidParameter:
+            wanted = ""
+    return choose_form(headers.get("accept", ""), wanted)
+
+
+def _success(exchange: _Exchange, status: int, value: Any) -> Answer:
+    if isinstance(value, Encoded):
+        return Answer(status, value.body, JSON_TYPE)
+    # Never an empty body: Python's and Node's SDKs fail on one (ack-gateway 5.1).
+    value = {} if value is None else value
+    if exchange.form is Form.XML:
+        document = write_xml(f"{exchange.operation}Response", value, request_id=exchange.request_id)
+        return Answer(status, document, XML_TYPE)
+    return Answer(status, write_json(value), JSON_TYPE)
+
+
+def _fault(exchange: _Exchange, error: Exception) -> Answer:
+    fault: Fault = describe(error)
+    if fault.status >= 500:
+        log.error("request %s (%s) failed", exchange.request_id, exchange.operation, exc_info=error)
+    elif isinstance(error, AddonryError):
+        log.debug("request %s (%s) refused: %s", exchange.request_id, exchange.operation, fault.code)
+    body = body_of(fault, request_id=exchange.request_id, host=exchange.host)
+    if exchange.form is Form.XML:
+        told = {name: body[name] for name in ("RequestId", "HostId", "Code", "Message", "Recommend")}
+        return Answer(fault.status, write_xml("Error", told), XML_ERROR_TYPE, fault.headers)
+    return Answer(fault.status, write_json(body), JSON_TYPE, fault.headers)
+
+
+async def _send(send: Send, answer: Answer, request_id: str, *, head: bool) -> None:
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"x-acs-request-id", request_id.encode()),
+        (b"cache-control", b"no-store"),
+        *((name.encode(), value.encode()) for name, value in answer.headers),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else answer.body})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    # Nothing to start or stop here; answered so that servers do not warn.
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,153 @@
+"""Tasks: how what was asked for goes (ack-api 05, sections 1 and 2)."""
+
+from typing import Any
+
+from addonry.gateway import vocabulary
+from addonry.gateway.operation import Call, Registry
+from addonry.lifecycle import TaskHistory
+from addonry.model.ids import ClusterId
+from addonry.model.tasks import LIVE, Change, Event, StepRecord, Task
+
+operations = Registry()
+
+
+@operations.add("DescribeTaskInfo", "GET", "/tasks/{task_id}", may="task:read")
+async def describe_task_info(call: Call) -> Any:
+    """One task with its stages, events and the result of each component."""
+    history = await call.lifecycle.task(call.task())
+    return _info(history)
+
+
+@operations.add("DescribeClusterTasks", "GET", "/clusters/{cluster_id}/tasks", may="task:read")
+async def describe_cluster_tasks(call: Call) -> Any:
+    """The tasks of a cluster, newest first; ``state`` and ``task_type`` filter."""
+    cluster = call.cluster("cluster_id")
+    # Asked for its refusal alone: a filter that matches nothing must not hide that there is no such cluster.
+    await call.lifecycle.cluster(cluster)
+    return await _list(call, cluster)
+
+
+@operations.add("ListTasks", "GET", "/addonry/v1/tasks", may="task:read")
+async def list_tasks(call: Call) -> Any:
+    """The tasks of all clusters, newest first; ``state``, ``task_type`` and ``cluster_id`` filter."""
+    cluster = call.text("cluster_id")
+    return await _list(call, ClusterId(cluster) if cluster else None)
+
+
+async def _list(call: Call, cluster: ClusterId | None) -> dict[str, Any]:
+    page = call.page()
+    state, task_type = call.text("state"), call.text("task_type")
+    statuses = vocabulary.STATE_FILTER.get(state, ())
+    kind = vocabulary.KIND_FILTER.get(task_type)
+    tasks: tuple[Task, ...] = ()
+    total = 0
+    # An unknown word in a filter matches nothing; an empty filter would match everything.
+    if (not state or statuses) and (not task_type or kind):
+        tasks, total = await call.lifecycle.tasks(
+            cluster, statuses=statuses, kinds=(kind,) if kind else (), offset=page.offset, limit=page.size
+        )
+    return {
+        "requestId": call.request_id,
+        "next_token": page.next_token(total),
+        "page_info": page.info(total),
+        "tasks": [_summary(task) for task in tasks],
+    }
+
+
+def _summary(task: Task) -> dict[str, Any]:
+    return {
+        "task_id": task.id,
+        "task_type": vocabulary.TASK_TYPE[task.kind],
+        "state": vocabulary.TASK_STATE[task.status],
+        "created": vocabulary.exact_moment(task.created_at),
+        "updated": vocabulary.exact_moment(task.updated_at),
+        "error": _error(task),
+        # Beyond the published members, as all that follows.
+        "cluster_id": task.cluster,
+        "percent": _percent(task),
+        "requested_by": task.requested_by,
+        "components": [_result(change) for change in task.changes],
+    }
+
+
+def _info(history: TaskHistory) -> dict[str, Any]:
+    task = history.task
+    return {
+        "task_id": task.id,
+        "cluster_id": task.cluster,
+        "task_type": vocabulary.TASK_TYPE[task.kind],
+        "state": vocabulary.TASK_STATE[task.status],
+        "created": vocabulary.exact_moment(task.created_at),
+        "updated": vocabulary.exact_moment(task.updated_at),
+        "current_stage": _stage_name(task),
+        "target": {"id": task.cluster, "type": "cluster"},
+        "parameters": {},
+        "stages": [_stage(step) for step in history.steps],
+        "events": [_event(event) for event in history.events],
+        "task_result": [_result(change) for change in task.changes],
+        "error": _error(task),
+        "outputs": {},
+        "percent": _percent(task),
+        "requested_by": task.requested_by,
+        "finished": vocabulary.exact_moment(task.finished_at) if task.finished_at else "",
+    }
+
+
+def _stage_name(task: Task) -> str:
+    if task.status not in LIVE or not task.changes:
+        return ""
+    step = task.change.step
+    return step if step and task.change.started_at else vocabulary.QUEUED_STAGE
+
+
+def _stage(step: StepRecord) -> dict[str, Any]:
+    # The published model has no name for a stage; free-form outputs are where one can be put.
+    return {
+        "state": vocabulary.stage_state(step),
+        "start_time": vocabulary.stage_moment(step.started_at),
+        "end_time": vocabulary.stage_moment(step.finished_at),
+        "message": step.message,
+        "outputs": {"name": step.step, "component": step.component},
+    }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "action": vocabulary.ACTION.get(event.reason, event.reason.lower()),
+        "level": vocabulary.TASK_EVENT_LEVEL[event.level],
+        "message": event.message,
+        "reason": event.reason,
+        "source": "Addonry",
+        "timestamp": vocabulary.unix_ms(event.at),
+    }
+
+
+def _result(change: Change) -> dict[str, Any]:
+    return {
+        "data": change.component,
+        "status": vocabulary.RESULT[change.status],
+        "from_version": change.from_version,
+        "to_version": change.to_version,
+        "percent": change.percent,
+        "stage": change.step if change.step and change.status in LIVE else "",
+        "note": change.note,
+        "error": {
+            "code": vocabulary.trouble_code(change.trouble) if change.trouble else "",
+            "message": change.trouble.message if change.trouble else "",
+            "remedy": change.trouble.remedy if change.trouble else "",
+        },
+    }
+
+
+def _error(task: Task) -> dict[str, str]:
+    trouble = task.trouble
+    # While a task still walks back, it has met trouble but has not failed.
+    if trouble is None or task.status in LIVE:
+        return {"code": "", "message": ""}
+    return {"code": vocabulary.trouble_code(trouble), "message": vocabulary.trouble_message(trouble)}
+
+
+def _percent(task: Task) -> int:
+    if not task.changes:
+        return 100
+    return sum(change.percent for change in task.changes) // len(task.changes)

@@ -1,0 +1,131 @@
+"""The pages of ``docs/reference`` that are written from the declarations: operations and error codes.
+
+``python -m addonry.gateway.reference docs/reference`` writes them; a test compares.
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from addonry.gateway import vocabulary
+from addonry.gateway.errors import REFUSALS, WIRE, WireError
+from addonry.gateway.operation import Operation
+from addonry.gateway.operations import OPERATIONS, UNSERVED
+
+OWN: Final = "/addonry/"
+"""Where the paths of Addonry's own operations begin."""
+
+
+def operations_page() -> str:
+    """Every operation: those of ACK that are served, Addonry's own, and those of ACK that are not served yet."""
+    published = [each for each in OPERATIONS if not each.path.startswith(OWN)]
+    own = [each for each in OPERATIONS if each.path.startswith(OWN)]
+    return "\n".join(
+        [
+            "# Operations",
+            "",
+            "Written by `python -m addonry.gateway.reference docs/reference`; a test compares.",
+            "",
+            "Every request but `GET /healthz` is signed with `ACS3-HMAC-SHA256` and carries `x-acs-version: 2015-12-15`;",
+            "the official SDKs do both. Answers are JSON, or XML with `Accept: application/xml` or `Format=XML`.",
+            "",
+            "The column *needs* names what a policy will have to allow. Policies are not served yet: every enabled key may",
+            "call everything.",
+            "",
+            "## Of ACK's API",
+            "",
+            *_table(published),
+            "",
+            "CreateCluster registers a cluster that exists: `cluster_type` is `ExternalKubernetes`, and the kubeconfig",
+            "travels as text or base64 in the member `kubeconfig`, or in `user_data`, which the official SDKs can send.",
+            "Other cluster types are refused with `InvalidParameter`. DeleteCluster forgets the cluster and leaves",
+            "everything on it as it is.",
+            "",
+            "## Addonry's own",
+            "",
+            *_table(own),
+            "",
+            "## Of ACK's API, not served yet",
+            "",
+            "Answered with 404 `InvalidApi.NotFound` and a message that names the operation.",
+            "",
+            "| operation | method and path |",
+            "|---|---|",
+            *(f"| {each.name} | `{each.method} {each.path}` |" for each in UNSERVED),
+            "",
+        ]
+    )
+
+
+def errors_page() -> str:
+    """Every error code with its status and sense."""
+    domain = {(row.code, row.status, row.sense): row for row in WIRE.values() if row.status != 500}
+    return "\n".join(
+        [
+            "# Error codes",
+            "",
+            "Written by `python -m addonry.gateway.reference docs/reference`; a test compares.",
+            "",
+            "The body of every error is JSON in both of ACK's spellings (`Code`, `Message`, `RequestId` and `code`,",
+            "`message`, `requestId`); the message ends with what to do next. `NotFound` is in the code or message of a",
+            "404 only, and a 5xx is never the caller's fault.",
+            "",
+            "## Of an operation",
+            "",
+            *_codes(domain.values()),
+            "",
+            "## Of the gateway, before an operation runs",
+            "",
+            *_codes(REFUSALS.values()),
+            "",
+            "## Of a task that failed",
+            "",
+            "The member `error` of a task, and `tasks.error` of the upgrade status. A reason without a row here is told",
+            f"under its own name: `{vocabulary.TROUBLE_PREFIX}.VersionChanged`.",
+            "",
+            "| code | reasons |",
+            "|---|---|",
+            *_troubles(),
+            "",
+        ]
+    )
+
+
+PAGES: Final = {"operations.md": operations_page, "errors.md": errors_page}
+
+
+def _table(operations: Iterable[Operation]) -> list[str]:
+    return [
+        "| operation | method and path | needs | what it does |",
+        "|---|---|---|---|",
+        *(
+            f"| {each.name} | `{each.method} {each.path}` | `{each.may}` | {_markdown(each.summary)} |"
+            for each in operations
+        ),
+    ]
+
+
+def _troubles() -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for reason, code in vocabulary.TROUBLE.items():
+        reasons.setdefault(code, []).append(f"`{reason}`")
+    return [f"| `{vocabulary.TROUBLE_PREFIX}.{code}` | {', '.join(of)} |" for code, of in reasons.items()]
+
+
+def _markdown(docstring: str) -> str:
+    return docstring.replace("``", "`")
+
+
+def _codes(rows: Iterable[WireError]) -> list[str]:
+    return ["| code | status | sense |", "|---|---|---|", *(f"| `{r.code}` | {r.status} | {r.sense} |" for r in rows)]
+
+
+def main(directory: str) -> None:
+    """Write the pages into *directory*."""
+    for name, page in PAGES.items():
+        Path(directory, name).write_text(page())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,333 @@
+"""A Lifecycle in memory: answers from plain values, and remembers what it was asked to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from addonry.lifecycle import (
+    CatalogItem,
+    ComponentStatus,
+    InstallRequest,
+    TaskHistory,
+    UpgradeRequest,
+)
+from addonry.model.catalog import CatalogEntry, ChartContents, ChartSource, Fingerprints, Offer
+from addonry.model.clusters import Cluster, Reach
+from addonry.model.components import Component, Found, Health, Owner, Placement, SourceKind
+from addonry.model.errors import (
+    AlreadyInstalled,
+    ClusterNotFound,
+    ComponentNotFound,
+    TaskNotFound,
+    VersionNotFound,
+)
+from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
+from addonry.model.keys import AccessKey, Credential
+from addonry.model.readiness import Blocker, Readiness, Severity
+from addonry.model.tasks import Change, Event, Status, StepName, StepRecord, Task, TaskKind, Trouble
+
+NOW = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
+CLUSTER = ClusterId("c23421cfa74454bc8b37163fd19afbeef")
+TASK = TaskId("T-5fd211e924e1d00787000293")
+KEY = "LTAI5tFakeKeyIdExample"
+SECRET = "FakeSecretExample0123456789abcd"
+PLAN = (StepName.PREFLIGHT, StepName.APPLY, StepName.ROLLOUT)
+
+
+def an_entry(name: str, **more: Any) -> CatalogEntry:
+    return CatalogEntry(
+        name=ComponentName(name),
+        title=more.pop("title", name.title()),
+        source=ChartSource("https://charts.example.com", name),
+        fingerprints=Fingerprints(),
+        release=name,
+        namespace="kube-system",
+        **more,
+    )
+
+
+def an_offer(name: str, version: str, kubernetes: str = ">=1.25.0-0", **more: Any) -> Offer:
+    return Offer(ComponentName(name), Version(version), version, kubernetes, "", "", **more)
+
+
+def a_component(name: str, version: str, *, health: Health = Health.CURRENT, message: str = "") -> Component:
+    found = Found(
+        placement=Placement(SourceKind.HELM, "kube-system", name),
+        version=Version(version),
+        app_version=version,
+        chart=name,
+        owner=Owner.HELM,
+        health=health,
+        message=message,
+        values={"replicas": 2},
+    )
+    return Component(ComponentName(name), found, in_catalog=True, observed_at=NOW)
+
+
+def a_change(
+    name: str,
+    *,
+    kind: TaskKind = TaskKind.UPGRADE,
+    status: Status = Status.SUCCESS,
+    from_version: str = "1.0.0",
+    to_version: str = "1.1.0",
+    **more: Any,
+) -> Change:
+    ended = status in {Status.SUCCESS, Status.FAILED}
+    return Change(
+        component=ComponentName(name),
+        kind=kind,
+        placement=Placement(SourceKind.HELM, "kube-system", name),
+        from_version=Version(from_version),
+        to_version=Version(to_version),
+        plan=PLAN,
+        status=status,
+        started_at=None if status is Status.QUEUED else NOW,
+        finished_at=datetime(2026, 11, 23, 8, 0, 41, tzinfo=UTC) if ended else None,
+        **more,
+    )
+
+
+def a_task(*changes: Change, task: str = TASK, status: Status | None = None, kind: TaskKind | None = None) -> Task:
+    return Task(
+        id=TaskId(task),
+        cluster=CLUSTER,
+        kind=kind or changes[0].kind,
+        changes=changes,
+        created_at=NOW,
+        updated_at=datetime(2026, 11, 23, 8, 0, 41, 250_000, tzinfo=UTC),
+        status=status or changes[0].status,
+        requested_by=KEY,
+    )
+
+
+def a_status(
+    name: str,
+    *,
+    version: str | None = "1.0.0",
+    target: str | None = "1.1.0",
+    change: Change | None = None,
+    findings: tuple[Blocker, ...] = (),
+    known: bool = True,
+    health: Health = Health.CURRENT,
+    message: str = "",
+) -> ComponentStatus:
+    return ComponentStatus(
+        name=ComponentName(name),
+        component=None if version is None else a_component(name, version, health=health, message=message),
+        entry=an_entry(name) if known else None,
+        readiness=Readiness(findings, an_offer(name, target) if target else None),
+        task=a_task(change) if change else None,
+        change=change,
+    )
+
+
+def a_blocker(message: str = "Task T-1 is running on it.", severity: Severity = Severity.BLOCKS) -> Blocker:
+    return Blocker("TaskRunning", message, "Wait until it has ended.", severity)
+
+
+def a_cluster(name: str = "sim-1", cluster: str = CLUSTER, **more: Any) -> Cluster:
+    values: dict[str, Any] = {
+        "region": "local",
+        "server": "https://10.0.0.1:6443",
+        "created_at": NOW,
+        "updated_at": NOW,
+        "kubernetes": "v1.31.1",
+        "nodes": 3,
+        "reach": Reach.ANSWERS,
+        "scanned_at": NOW,
+    }
+    return Cluster(id=ClusterId(cluster), name=name, **{**values, **more})
+
+
+TROUBLE = Trouble("ImagePullBackOff", "coredns cannot pull its image.", "Correct the image.")
+
+
+@dataclass
+class FakeLifecycle:
+    """See ``addonry.lifecycle.Lifecycle``. Tests change its members at will."""
+
+    known: dict[str, Cluster] = field(default_factory=lambda: {CLUSTER: a_cluster()})
+    statuses: dict[str, Mapping[str, ComponentStatus]] = field(default_factory=dict)
+    items: dict[str, CatalogItem] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    histories: dict[str, TaskHistory] = field(default_factory=dict)
+    told: list[Event] = field(default_factory=list)
+    credentials: dict[str, Credential] = field(default_factory=lambda: {KEY: Credential(KEY, SECRET)})
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    error: Exception | None = None
+    """Raised by whatever is asked next, if set."""
+
+    def _note(self, *asked: Any) -> None:
+        self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
+
+    async def register_cluster(self, name: str, kubeconfig: str, *, region: str, by: str) -> tuple[Cluster, TaskId]:
+        self._note("register_cluster", name, kubeconfig, region, by)
+        cluster = a_cluster(name, "cb95aa626a47740afbf6aa099b6500000", region=region)
+        self.known[cluster.id] = cluster
+        return cluster, TASK
+
+    async def clusters(self) -> tuple[Cluster, ...]:
+        self._note("clusters")
+        return tuple(sorted(self.known.values(), key=lambda cluster: cluster.name))
+
+    async def cluster(self, cluster: ClusterId) -> Cluster:
+        self._note("cluster", cluster)
+        if cluster not in self.known:
+            raise ClusterNotFound(cluster)
+        return self.known[cluster]
+
+    async def remove_cluster(self, cluster: ClusterId, *, by: str) -> TaskId:
+        await self.cluster(cluster)
+        del self.known[cluster]
+        return TASK
+
+    async def scan(self, cluster: ClusterId) -> tuple[ComponentStatus, ...]:
+        self._note("scan", cluster)
+        return tuple((await self.status(cluster)).values())
+
+    async def status(self, cluster: ClusterId) -> Mapping[str, ComponentStatus]:
+        await self.cluster(cluster)
+        return self.statuses.setdefault(cluster, {})
+
+    async def resolve(self, name: str) -> str:
+        return self.aliases.get(name, name)
+
+    async def values(self, cluster: ClusterId, name: str) -> Mapping[str, Any]:
+        status = (await self.status(cluster)).get(name)
+        if status is None or status.component is None:
+            raise ComponentNotFound(name)
+        return status.component.found.values or {}
+
+    async def install(self, cluster: ClusterId, requests: Sequence[InstallRequest], *, by: str) -> Task:
+        self._note("install", cluster, tuple(requests), by)
+        statuses = await self.status(cluster)
+        for request in requests:
+            status = statuses.get(request.name)
+            if status is None:
+                raise ComponentNotFound(request.name)
+            if status.component is not None:
+                raise AlreadyInstalled(request.name, status.component.version)
+        return a_task(a_change(requests[0].name, kind=TaskKind.INSTALL, status=Status.QUEUED))
+
+    async def upgrade(self, cluster: ClusterId, requests: Sequence[UpgradeRequest], *, by: str) -> Task:
+        self._note("upgrade", cluster, tuple(requests), by)
+        statuses = await self.status(cluster)
+        for request in requests:
+            status = statuses.get(request.name)
+            if status is None or status.component is None:
+                raise ComponentNotFound(request.name)
+            if request.version == "9.9.9":
+                raise VersionNotFound(request.name, request.version)
+        return a_task(a_change(requests[0].name, status=Status.QUEUED))
+
+    async def task(self, task: TaskId) -> TaskHistory:
+        self._note("task", task)
+        if task not in self.histories:
+            raise TaskNotFound(task)
+        return self.histories[task]
+
+    async def tasks(
+        self,
+        cluster: ClusterId | None = None,
+        *,
+        statuses: Sequence[Status] = (),
+        kinds: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[Task, ...], int]:
+        if cluster is not None:
+            await self.cluster(cluster)
+        found = [
+            history.task
+            for history in self.histories.values()
+            if (cluster is None or history.task.cluster == cluster)
+            and (not statuses or history.task.status in statuses)
+            and (not kinds or history.task.kind in kinds)
+        ]
+        return tuple(found[offset : offset + limit]), len(found)
+
+    async def events(
+        self,
+        *,
+        cluster: ClusterId | None = None,
+        task: TaskId | None = None,
+        kind: str = "",
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[Event, ...], int]:
+        found = [
+            event
+            for event in self.told
+            if (cluster is None or event.cluster == cluster)
+            and (task is None or event.task == task)
+            and (not kind or event.kind == kind)
+        ]
+        return tuple(found[offset : offset + limit]), len(found)
+
+    async def catalog(self) -> tuple[CatalogItem, ...]:
+        self._note("catalog")
+        return tuple(self.items[name] for name in sorted(self.items))
+
+    async def catalog_item(self, name: str) -> CatalogItem:
+        item = self.items.get(self.aliases.get(name, name))
+        if item is None:
+            raise ComponentNotFound(name)
+        return item
+
+    async def chart(self, name: str, version: Version) -> ChartContents:
+        self._note("chart", name, version)
+        return ChartContents({"name": name}, {}, {"type": "object", "properties": {"replicas": {"type": "integer"}}})
+
+    async def sync_catalog(self) -> tuple[CatalogItem, ...]:
+        self._note("sync_catalog")
+        return await self.catalog()
+
+    async def create_key(self, name: str) -> Credential:
+        self._note("create_key", name)
+        return Credential("LTAInew", "only-once")
+
+    async def keys(self) -> tuple[AccessKey, ...]:
+        return (AccessKey(KEY, "root", NOW, is_root=True),)
+
+    async def credential(self, key: str) -> Credential | None:
+        return self.credentials.get(key)
+
+
+def a_lifecycle() -> FakeLifecycle:
+    """One cluster with a component upgraded, one never touched, one not installed, and the tasks of it."""
+    upgraded = a_change("coredns", from_version="1.39.0", to_version="1.40.0", percent=100)
+    failed = a_change("metrics-server", status=Status.FAILED, trouble=TROUBLE, percent=60)
+    lifecycle = FakeLifecycle()
+    lifecycle.statuses[CLUSTER] = {
+        "cert-manager": a_status("cert-manager", version=None, target="1.16.0"),
+        "coredns": a_status("coredns", version="1.40.0", target=None, change=upgraded),
+        "ingress-nginx": a_status("ingress-nginx", version="4.11.0", target="4.12.0", findings=(a_blocker(),)),
+        "metrics-server": a_status("metrics-server", version="3.12.1", target="3.13.0", change=failed),
+    }
+    lifecycle.aliases["metric-server"] = "metrics-server"
+    for name, offers in {
+        "coredns": (an_offer("coredns", "1.40.0"), an_offer("coredns", "1.39.0")),
+        "metrics-server": (
+            an_offer("metrics-server", "4.0.0", ">=1.40.0-0"),
+            an_offer("metrics-server", "3.13.0"),
+            an_offer("metrics-server", "3.12.1"),
+        ),
+    }.items():
+        lifecycle.items[name] = CatalogItem(an_entry(name, category="core"), offers)
+    steps = (
+        StepRecord(ComponentName("coredns"), StepName.PREFLIGHT, NOW, NOW, ok=True, message="ready"),
+        StepRecord(ComponentName("coredns"), StepName.ROLLOUT, NOW),
+    )
+    events = (
+        Event(CLUSTER, TASK, ComponentName("coredns"), "upgrade", "Started", "Start to upgrade", NOW, id="e-1"),
+        Event(CLUSTER, TASK, ComponentName("coredns"), "upgrade", "Succeeded", "Succeeded", NOW, id="e-2"),
+    )
+    lifecycle.histories[TASK] = TaskHistory(a_task(upgraded), steps, events)
+    other = a_task(failed, task="T-5fd211e924e1d00787000294")
+    lifecycle.histories[other.id] = TaskHistory(other, (), ())
+    lifecycle.told.extend(reversed(events))
+    return lifecycle

@@ -1,0 +1,830 @@
+"""One exchange for each operation, and what else each promises."""
+
+import base64
+import json
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+
+from addonry.gateway.operations import OPERATIONS
+from addonry.lifecycle import InstallRequest, TaskHistory, UpgradeRequest
+from addonry.model.catalog import Offer
+from addonry.model.clusters import Reach
+from addonry.model.components import Component, Placement, SourceKind
+from addonry.model.errors import CatalogUnavailable
+from addonry.model.ids import ComponentName, TaskId
+from addonry.model.readiness import Severity
+from addonry.model.tasks import Event, EventLevel, Status, StepName, StepRecord, TaskKind
+from tests.wire.driver import REQUEST_ID
+from tests.wire.fakes import (
+    CLUSTER,
+    KEY,
+    NOW,
+    TASK,
+    TROUBLE,
+    a_blocker,
+    a_change,
+    a_cluster,
+    a_component,
+    a_status,
+    a_task,
+    an_offer,
+)
+
+ACCEPTED = {"cluster_id": CLUSTER, "request_id": REQUEST_ID, "task_id": TASK}
+KUBECONFIG = "apiVersion: v1\nkind: Config\n"
+NEW_CLUSTER = {
+    "name": "prod",
+    "cluster_type": "ExternalKubernetes",
+    "region_id": "cn-beijing",
+    "vswitch_ids": ["vsw-1"],
+    "kubeconfig": KUBECONFIG,
+}
+ITEM = {"name": "coredns", "version": "1.40.0", "state": "active"}
+
+EXCHANGES = {
+    "DescribeClusterAddonsUpgradeStatus": ("GET", f"/clusters/{CLUSTER}/components/upgradestatus", None, 200, None),
+    "DescribeClusterAddonUpgradeStatus": (
+        "GET",
+        f"/clusters/{CLUSTER}/components/coredns/upgradestatus",
+        None,
+        200,
+        None,
+    ),
+    "DescribeClusterAddonsVersion": ("GET", f"/clusters/{CLUSTER}/components/version", None, 200, None),
+    "InstallClusterAddons": (
+        "POST",
+        f"/clusters/{CLUSTER}/components/install",
+        [{"name": "cert-manager", "version": "1.16.0", "config": '{"replicas":2}'}],
+        200,
+        ACCEPTED,
+    ),
+    "UpgradeClusterAddons": (
+        "POST",
+        f"/clusters/{CLUSTER}/components/upgrade",
+        [{"component_name": "metrics-server", "next_version": "3.13.0", "policy": "overwrite"}],
+        200,
+        ACCEPTED,
+    ),
+    "ListClusterAddonInstances": (
+        "GET",
+        f"/clusters/{CLUSTER}/addon_instances",
+        None,
+        200,
+        {
+            "addons": [
+                ITEM,
+                {"name": "ingress-nginx", "version": "4.11.0", "state": "active"},
+                {"name": "metrics-server", "version": "3.12.1", "state": "active"},
+            ]
+        },
+    ),
+    "GetClusterAddonInstance": (
+        "GET",
+        f"/clusters/{CLUSTER}/addon_instances/coredns",
+        None,
+        200,
+        {
+            **ITEM,
+            "config": '{"replicas":2}',
+            "logging": {"capable": False, "enabled": False, "log_project": "", "logstore": ""},
+        },
+    ),
+    "ListAddons": ("GET", f"/addons?cluster_id={CLUSTER}", None, 200, None),
+    "DescribeAddon": (
+        "GET",
+        f"/addons/metrics-server?cluster_id={CLUSTER}&version=3.12.1",
+        None,
+        200,
+        {
+            "name": "metrics-server",
+            "version": "3.12.1",
+            "category": "core",
+            "architecture": [],
+            "config_schema": '{"type":"object","properties":{"replicas":{"type":"integer"}}}',
+            "install_by_default": False,
+            "managed": False,
+            "supported_actions": ["Install", "Upgrade"],
+            # The newest does not fit this Kubernetes, so it stands behind the one that does.
+            "newer_versions": [
+                {"version": "3.13.0", "minimum_cluster_version": "1.25.0", "upgradable": True},
+                {"version": "4.0.0", "minimum_cluster_version": "1.40.0", "upgradable": False},
+            ],
+        },
+    ),
+    "CreateCluster": (
+        "POST",
+        "/clusters",
+        NEW_CLUSTER,
+        202,
+        {**ACCEPTED, "cluster_id": "cb95aa626a47740afbf6aa099b6500000"},
+    ),
+    "DeleteCluster": ("DELETE", f"/clusters/{CLUSTER}?retain_all_resources=True", None, 202, ACCEPTED),
+    "DescribeClusterDetail": ("GET", f"/clusters/{CLUSTER}", None, 200, None),
+    "DescribeClustersV1": ("GET", "/api/v1/clusters?page_number=1&page_size=20", None, 200, None),
+    "DescribeTaskInfo": ("GET", f"/tasks/{TASK}", None, 200, None),
+    "DescribeClusterTasks": ("GET", f"/clusters/{CLUSTER}/tasks", None, 200, None),
+    "DescribeClusterEvents": (
+        "GET",
+        f"/clusters/{CLUSTER}/events?task_id={TASK}&page_size=1&page_number=2",
+        None,
+        200,
+        {
+            "events": [
+                {
+                    "event_id": "e-1",
+                    "type": "cluster_addon_upgrade",
+                    "source": "cluster",
+                    "subject": "coredns",
+                    "time": "2026-11-23T08:00:00Z",
+                    "cluster_id": CLUSTER,
+                    "task_id": TASK,
+                    "data": {"level": "info", "reason": "Started", "message": "Start to upgrade"},
+                }
+            ],
+            "next_token": "",
+            "page_info": {"page_number": 2, "page_size": 1, "total_count": 2},
+        },
+    ),
+    "ListClusterComponents": ("GET", f"/addonry/v1/clusters/{CLUSTER}/components", None, 200, None),
+    "ScanCluster": ("POST", f"/addonry/v1/clusters/{CLUSTER}/scan", None, 200, None),
+    "ListCatalog": ("GET", "/addonry/v1/catalog", None, 200, None),
+    "GetCatalogItem": ("GET", "/addonry/v1/catalog/coredns", None, 200, None),
+    "SyncCatalog": ("POST", "/addonry/v1/catalog/sync", None, 200, None),
+    "ListTasks": ("GET", "/addonry/v1/tasks", None, 200, None),
+    "CreateAccessKey": (
+        "POST",
+        "/addonry/v1/keys",
+        {"name": "ci"},
+        200,
+        {"access_key_id": "LTAInew", "access_key_secret": "only-once", "name": "ci", "requestId": REQUEST_ID},
+    ),
+    "ListAccessKeys": (
+        "GET",
+        "/addonry/v1/keys",
+        None,
+        200,
+        {
+            "keys": [
+                {
+                    "access_key_id": KEY,
+                    "name": "root",
+                    "created_at": "2026-11-23T08:00:00Z",
+                    "is_root": True,
+                    "enabled": True,
+                }
+            ],
+            "requestId": REQUEST_ID,
+        },
+    ),
+}
+
+
+def test_every_operation_has_its_exchange():
+    assert {each.name for each in OPERATIONS} == set(EXCHANGES)
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+async def test_the_exchange_is_as_recorded(name, client):
+    method, target, body, status, expected = EXCHANGES[name]
+    reply = await client.call(method, target, body, x_acs_action=name)
+    assert reply.status == status, reply.body
+    assert isinstance(reply.json, dict)
+    if expected is not None:
+        assert reply.json == expected
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+async def test_every_answer_can_be_had_as_xml(name, client):
+    method, target, body, status, _ = EXCHANGES[name]
+    reply = await client.call(method, target, body, accept="application/xml")
+    assert reply.status == status
+    assert reply.xml.tag == f"{name}Response"
+    assert reply.xml[0].tag == "RequestId"
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+async def test_no_operation_answers_without_a_signature(name, client):
+    client.secret = "another"
+    method, target, body, *_ = EXCHANGES[name]
+    reply = await client.call(method, target, body)
+    assert (reply.status, reply.json["Code"]) == (400, "SignatureDoesNotMatch")
+    assert client.lifecycle.asked == []
+
+
+@pytest.mark.parametrize("name", [name for name, row in EXCHANGES.items() if CLUSTER in row[1]])
+async def test_an_unknown_cluster_is_told_by_every_operation_on_one(name, client):
+    method, target, body, *_ = EXCHANGES[name]
+    reply = await client.call(method, target.replace(CLUSTER, "cffff"), body)
+    assert (reply.status, reply.json["Code"]) == (404, "ErrorClusterNotFound")
+
+
+# Install and upgrade
+
+
+async def test_what_is_asked_reaches_the_lifecycle(client, lifecycle):
+    await client.call(*EXCHANGES["InstallClusterAddons"][:3])
+    await client.post(
+        f"/clusters/{CLUSTER}/components/upgrade",
+        [
+            {
+                "component_name": "coredns",
+                "version": "1.40.0",
+                "next_version": "1.41.0",
+                "config": '{"a":{"b":[1,2]}}',
+                "policy": "",
+                "unknown": 1,
+            },
+            {"component_name": "metrics-server", "next_version": "3.13.0"},
+        ],
+    )
+    changes = [asked for asked in lifecycle.asked if asked[0] in {"install", "upgrade"}]
+    assert changes == [
+        ("install", CLUSTER, (InstallRequest("cert-manager", "1.16.0", {"replicas": 2}),), KEY),
+        (
+            "upgrade",
+            CLUSTER,
+            (
+                UpgradeRequest("coredns", "1.41.0", "1.40.0", {"a": {"b": [1, 2]}}),
+                UpgradeRequest("metrics-server", "3.13.0"),
+            ),
+            KEY,
+        ),
+    ]
+
+
+@pytest.mark.parametrize("item", [{}, {"version": ""}, {"version": None}, {"config": ""}, {"disabled": True}])
+async def test_an_install_without_a_version_leaves_the_choice_to_the_server(client, lifecycle, item):
+    """Terraform always sends ``version``, empty when unset."""
+    reply = await client.post(f"/clusters/{CLUSTER}/components/install", [{"name": "cert-manager", **item}])
+    assert reply.status == 200
+    assert ("install", CLUSTER, (InstallRequest("cert-manager"),), KEY) in lifecycle.asked
+
+
+async def test_values_may_be_an_object_and_an_empty_object_is_no_values(client, lifecycle):
+    for config in ({}, "{}"):
+        await client.post(f"/clusters/{CLUSTER}/components/install", [{"name": "cert-manager", "config": config}])
+    asked = [each for each in lifecycle.asked if each[0] == "install"]
+    assert [each[2][0].values for each in asked] == [{}, {}]
+
+
+BAD = [
+    [],
+    None,
+    {},
+    "coredns",
+    [1],
+    [[]],
+    [None],
+    [{"name": 1, "component_name": 1}],
+    [{"name": "", "component_name": ""}],
+    [{"other": "a"}],
+    [{"name": "a", "component_name": "a"}, {"name": "a", "component_name": "a"}],
+    [{"name": "a", "component_name": "a", "config": "[]"}],
+    [{"name": "a", "component_name": "a", "config": "{"}],
+    [{"name": "a", "component_name": "a", "config": "3"}],
+    [{"name": "a", "component_name": "a", "config": 3}],
+    b"{not json",
+]
+
+
+@pytest.mark.parametrize("operation", ["install", "upgrade"])
+@pytest.mark.parametrize("body", BAD, ids=lambda body: json.dumps(body) if not isinstance(body, bytes) else "bytes")
+async def test_a_malformed_request_is_refused_before_anything_is_asked(client, lifecycle, operation, body):
+    reply = await client.post(f"/clusters/{CLUSTER}/components/{operation}", body)
+    assert (reply.status, reply.json["Code"]) == (400, "InvalidParameter")
+    assert lifecycle.asked == []
+
+
+@pytest.mark.parametrize("policy", ["canary", "preserve", "x"])
+async def test_a_policy_that_is_not_served_is_refused_rather_than_ignored(client, lifecycle, policy):
+    """A canary taken for an ordinary upgrade would move every pod at once."""
+    body = [{"component_name": "coredns", "next_version": "1.41.0", "policy": policy}]
+    reply = await client.post(f"/clusters/{CLUSTER}/components/upgrade", body)
+    assert (reply.status, reply.json["Code"]) == (400, "InvalidParameter")
+    assert lifecycle.asked == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "status", "code"),
+    [
+        ("install", [{"name": "nothing"}], 404, "AddonNotFound"),
+        ("install", [{"name": "coredns"}], 400, "BadRequest"),
+        ("upgrade", [{"component_name": "cert-manager"}], 404, "AddonNotFound"),
+        ("upgrade", [{"component_name": "coredns", "next_version": "9.9.9"}], 404, "AddonNotFound"),
+    ],
+)
+async def test_what_the_lifecycle_refuses_has_its_published_code(client, operation, body, status, code):
+    reply = await client.post(f"/clusters/{CLUSTER}/components/{operation}", body)
+    assert (reply.status, reply.json["Code"]) == (status, code)
+
+
+@pytest.mark.parametrize("content_type", ["", "application/octet-stream", "application/json", "text/plain"])
+async def test_an_array_body_may_have_any_content_type(client, content_type):
+    """The aliyun CLI declares arrays application/octet-stream; others send none."""
+    body = [{"name": "cert-manager"}]
+    reply = await client.post(f"/clusters/{CLUSTER}/components/install", body, content_type=content_type)
+    assert reply.json == ACCEPTED
+
+
+async def test_a_body_wrapped_into_a_form_is_unwrapped(client):
+    body = b"addons=" + quote('[{"name":"cert-manager"}]').encode()
+    reply = await client.post(
+        f"/clusters/{CLUSTER}/components/install", body, content_type="application/x-www-form-urlencoded"
+    )
+    assert reply.json == ACCEPTED
+
+
+# Versions and instances
+
+
+async def test_versions_tell_what_an_upgrade_would_bring(client):
+    told = (await client.get(f"/clusters/{CLUSTER}/components/version")).json
+    pick = ("version", "next_version", "changed", "can_upgrade", "ready_to_upgrade", "exist", "message")
+    assert {name: tuple(each[member] for member in pick) for name, each in told.items()} == {
+        "cert-manager": ("", "1.16.0", "unknown", True, "true", True, ""),
+        "coredns": ("1.40.0", "1.40.0", "true", False, "true", True, ""),
+        "ingress-nginx": ("4.11.0", "4.12.0", "false", True, "false", True, "Task T-1 is running on it."),
+        "metrics-server": ("3.12.1", "3.13.0", "false", True, "true", True, ""),
+    }
+    documented = {"component_name", "policy", "required", "value", "force", "ExtraVars", "category", "template"}
+    assert documented | {"description", "properties", "supported_actions", "config"} <= set(told["coredns"])
+    assert told["coredns"]["required"] is False
+    assert told["coredns"]["policy"] == "overwrite"
+
+
+async def test_a_plain_workload_is_offered_the_image_tag_it_would_run(client, lifecycle):
+    """Its version is a tag, so the next one must be one too: clients send it back in an upgrade."""
+    status = a_status("coredns", target=None)
+    found = status.component.found
+    placement = Placement(SourceKind.WORKLOAD, "kube-system", "coredns", "Deployment")
+    workload = type(found)(**{**{name: getattr(found, name) for name in found.__slots__}, "placement": placement})
+    offer = Offer(ComponentName("coredns"), "1.41.0", "v1.12.1", "", "", "")
+    lifecycle.statuses[CLUSTER] = {
+        "coredns": type(status)(
+            status.name,
+            Component(status.name, workload, in_catalog=True),
+            status.entry,
+            type(status.readiness)((), offer),
+        )
+    }
+    told = (await client.get(f"/clusters/{CLUSTER}/components/version")).json
+    assert told["coredns"]["next_version"] == "1.12.1"
+
+
+async def test_a_component_being_installed_is_an_instance_already(client, lifecycle):
+    """Terraform asks for the instance right after the install call."""
+    change = a_change("a", kind=TaskKind.INSTALL, status=Status.QUEUED, to_version="2.0.0", values={"x": 1})
+    lifecycle.statuses[CLUSTER] = {"a": a_status("a", version=None, change=change)}
+    assert (await client.get(f"/clusters/{CLUSTER}/addon_instances")).json == {
+        "addons": [{"name": "a", "version": "2.0.0", "state": "initial"}]
+    }
+    one = (await client.get(f"/clusters/{CLUSTER}/addon_instances/a")).json
+    assert (one["state"], one["config"]) == ("initial", '{"x":1}')
+
+
+async def test_an_instance_under_an_upgrade_says_so(client, lifecycle):
+    lifecycle.statuses[CLUSTER] = {"a": a_status("a", change=a_change("a", status=Status.RUNNING))}
+    assert (await client.get(f"/clusters/{CLUSTER}/addon_instances/a")).json["state"] == "upgrading"
+
+
+@pytest.mark.parametrize("name", ["cert-manager", "nothing"])
+async def test_a_component_that_is_not_installed_is_no_instance(client, name):
+    """Terraform takes AddonNotFound for 'create it'."""
+    reply = await client.get(f"/clusters/{CLUSTER}/addon_instances/{name}")
+    assert (reply.status, reply.json["Code"]) == (404, "AddonNotFound")
+
+
+async def test_an_instance_has_an_alias(client):
+    one = (await client.get(f"/clusters/{CLUSTER}/addon_instances/metric-server")).json
+    assert (one["name"], one["version"]) == ("metric-server", "3.12.1")
+
+
+async def test_an_install_that_failed_leaves_no_instance(client, lifecycle):
+    change = a_change("a", kind=TaskKind.INSTALL, status=Status.FAILED, trouble=TROUBLE)
+    lifecycle.statuses[CLUSTER] = {"a": a_status("a", version=None, change=change)}
+    assert (await client.get(f"/clusters/{CLUSTER}/addon_instances")).json == {"addons": []}
+
+
+# Catalog
+
+
+async def test_add_ons_of_a_cluster_are_all_that_is_installed_or_installable(client, lifecycle):
+    lifecycle.statuses[CLUSTER] = {
+        **lifecycle.statuses[CLUSTER],
+        "by-hand": a_status("by-hand", target=None, known=False),
+    }
+    told = (await client.get(f"/addons?cluster_id={CLUSTER}")).json["addons"]
+    assert [(each["name"], each["version"], each["supported_actions"]) for each in told] == [
+        ("cert-manager", "1.16.0", ["Install", "Upgrade"]),
+        ("coredns", "1.40.0", ["Install", "Upgrade"]),
+        ("ingress-nginx", "4.12.0", ["Install", "Upgrade"]),
+        ("metrics-server", "3.13.0", ["Install", "Upgrade"]),
+        ("by-hand", "1.0.0", []),
+    ]
+
+
+async def test_add_ons_without_a_cluster_are_the_catalog_for_a_kubernetes(client):
+    every = (await client.get("/addons?region_id=local")).json["addons"]
+    assert [(each["name"], each["version"]) for each in every] == [("coredns", "1.40.0"), ("metrics-server", "4.0.0")]
+    fitting = (await client.get("/addons?cluster_version=1.31.1-aliyun.1")).json["addons"]
+    assert [(each["name"], each["version"]) for each in fitting] == [
+        ("coredns", "1.40.0"),
+        ("metrics-server", "3.13.0"),
+    ]
+
+
+async def test_an_empty_catalog_is_an_empty_array(client, lifecycle):
+    """Terraform fails on null."""
+    lifecycle.items.clear()
+    assert (await client.get("/addons")).json == {"addons": []}
+
+
+@pytest.mark.parametrize("query", ["", "&version="])
+async def test_without_a_version_the_newest_that_fits_is_described(client, query):
+    told = (await client.get(f"/addons/metrics-server?cluster_id={CLUSTER}{query}")).json
+    assert told["version"] == "3.13.0"
+    assert [each["version"] for each in told["newer_versions"]] == ["4.0.0"]
+
+
+@pytest.mark.parametrize("target", ["/addons/nothing", "/addons/coredns?version=9.9"])
+async def test_an_unknown_add_on_or_version_is_told(client, target):
+    reply = await client.get(target)
+    assert (reply.status, reply.json["Code"]) == (404, "AddonNotFound")
+
+
+async def test_the_newest_version_has_no_newer_ones(client):
+    assert (await client.get("/addons/coredns?version=1.40.0")).json["newer_versions"] == []
+
+
+async def test_the_installed_version_can_be_described_after_it_left_the_repository(client, lifecycle):
+    """Terraform asks for exactly that on every read."""
+    lifecycle.statuses[CLUSTER] = {"coredns": a_status("coredns", version="1.38.0")}
+    told = (await client.get(f"/addons/coredns?cluster_id={CLUSTER}&version=1.38.0")).json
+    assert (told["version"], told["config_schema"]) == ("1.38.0", "{}")
+    assert [each["version"] for each in told["newer_versions"]] == ["1.40.0", "1.39.0"]
+
+
+async def test_what_no_catalog_knows_can_be_described_where_it_is_installed(client, lifecycle):
+    lifecycle.statuses[CLUSTER] = {"by-hand": a_status("by-hand", target=None, known=False)}
+    told = (await client.get(f"/addons/by-hand?cluster_id={CLUSTER}&version=1.0.0")).json
+    assert (told["version"], told["newer_versions"], told["config_schema"]) == ("1.0.0", [], "{}")
+
+
+async def test_a_chart_that_cannot_be_had_costs_the_schema_only(client, lifecycle):
+    async def chart(name, version):
+        raise CatalogUnavailable("Down.")
+
+    lifecycle.chart = chart
+    told = (await client.get("/addons/coredns")).json
+    assert (told["version"], told["config_schema"]) == ("1.40.0", "{}")
+
+
+async def test_the_catalog_lists_versions_newest_first(client):
+    told = (await client.get("/addonry/v1/catalog/metrics-server")).json
+    assert [each["version"] for each in told["versions"]] == ["4.0.0", "3.13.0", "3.12.1"]
+    assert told["newest"] == "4.0.0"
+    listed = (await client.get("/addonry/v1/catalog")).json["components"]
+    assert [(each["name"], each["versions_count"]) for each in listed] == [("coredns", 2), ("metrics-server", 3)]
+
+
+async def test_a_catalog_component_is_found_by_its_alias_and_others_are_told(client):
+    assert (await client.get("/addonry/v1/catalog/metric-server")).json["name"] == "metrics-server"
+    assert (await client.get("/addonry/v1/catalog/nothing")).json["Code"] == "AddonNotFound"
+
+
+async def test_a_deprecated_version_is_listed_and_not_proposed(client, lifecycle):
+    item = lifecycle.items["coredns"]
+    offers = (an_offer("coredns", "1.41.0", deprecated=True), *item.offers)
+    lifecycle.items["coredns"] = type(item)(item.entry, offers)
+    assert (await client.get("/addons/coredns")).json["version"] == "1.40.0"
+    assert (await client.get("/addonry/v1/catalog/coredns")).json["versions"][0]["deprecated"] is True
+
+
+# Clusters
+
+
+DETAIL = """cluster_id name cluster_type profile cluster_spec region_id zone_id state init_version current_version
+next_version created updated size deletion_protection resource_group_id tags vpc_id security_group_id vswitch_ids
+vswitch_id container_cidr service_cidr ip_stack proxy_mode subnet_cidr network_mode cluster_domain timezone
+docker_version external_loadbalancer_id worker_ram_role_name private_zone master_url meta_data parameters
+maintenance_window operation_policy node_cidr_mask extra_sans"""
+
+
+async def test_a_cluster_has_every_documented_member(client):
+    told = (await client.get(f"/clusters/{CLUSTER}")).json
+    assert [member for member in DETAIL.split() if member not in told] == []
+    assert None not in told.values()
+    assert told["cluster_id"] == CLUSTER
+    assert (told["cluster_type"], told["state"], told["size"]) == ("ExternalKubernetes", "running", 3)
+    assert told["current_version"] == told["init_version"] == "1.31.1"
+    assert told["created"] == "2026-11-23T08:00:00Z"
+    assert json.loads(told["master_url"]) == {
+        "api_server_endpoint": "",
+        "intranet_api_server_endpoint": "https://10.0.0.1:6443",
+    }
+    assert json.loads(told["meta_data"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("reach", "state"),
+    [
+        (Reach.UNKNOWN, "initial"),
+        (Reach.ANSWERS, "running"),
+        (Reach.UNREACHABLE, "unavailable"),
+        (Reach.REFUSED, "unavailable"),
+    ],
+)
+async def test_the_state_of_a_cluster_is_whether_it_answers(client, lifecycle, reach, state):
+    lifecycle.known[CLUSTER] = a_cluster(reach=reach, trouble="no route to host")
+    told = (await client.get(f"/clusters/{CLUSTER}")).json
+    assert (told["state"], told["trouble"]) == (state, "no route to host")
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["prod-1", "prod-2", "sim-1"]),
+        ("?name=PROD", ["prod-1", "prod-2"]),
+        ("?name=nothing", []),
+        (f"?cluster_id={CLUSTER}", ["sim-1"]),
+        ("?cluster_type=ExternalKubernetes", ["prod-1", "prod-2", "sim-1"]),
+        ("?cluster_type=ManagedKubernetes", []),
+        ("?profile=Edge", []),
+        ("?cluster_spec=ack.pro.small", []),
+        ("?region_id=cn-beijing", ["prod-2"]),
+        ("?page_size=2", ["prod-1", "prod-2"]),
+        ("?page_size=2&page_number=2", ["sim-1"]),
+        ("?page_size=2&page_number=3", []),
+        ("?page_size=0", ["prod-1"]),
+        ("?page_number=-1", ["prod-1", "prod-2", "sim-1"]),
+    ],
+)
+async def test_clusters_are_listed_and_filtered(client, lifecycle, query, names):
+    lifecycle.known["c1"] = a_cluster("prod-1", "c1")
+    lifecycle.known["c2"] = a_cluster("prod-2", "c2", region="cn-beijing")
+    told = (await client.get(f"/api/v1/clusters{query}")).json
+    assert [each["name"] for each in told["clusters"]] == names
+
+
+async def test_the_page_says_how_many_there_are(client):
+    assert (await client.get("/api/v1/clusters?page_number=3&page_size=20")).json["page_info"] == {
+        "page_number": 3,
+        "page_size": 20,
+        "total_count": 1,
+    }
+
+
+@pytest.mark.parametrize("value", ["x", "1.5", "0x10"])
+async def test_a_page_that_is_no_number_is_refused(client, value):
+    reply = await client.get(f"/api/v1/clusters?page_size={value}")
+    assert (reply.status, reply.json["Code"]) == (400, "InvalidParameter")
+
+
+async def test_a_kubeconfig_may_be_text_or_base64_and_stand_where_the_sdks_can_put_it(client, lifecycle):
+    encoded = base64.b64encode(KUBECONFIG.encode()).decode()
+    wrapped = "\n".join(encoded[at : at + 16] for at in range(0, len(encoded), 16)) + "\n"
+    for member, text in [("kubeconfig", KUBECONFIG), ("kubeconfig", wrapped), ("user_data", encoded)]:
+        body = {"name": " prod ", "cluster_type": "ExternalKubernetes", "region_id": "", member: text}
+        assert (await client.post("/clusters", body)).status == 202
+    asked = [each for each in lifecycle.asked if each[0] == "register_cluster"]
+    assert asked == [("register_cluster", "prod", KUBECONFIG, "", KEY)] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"name": ""}, "name"),
+        ({"cluster_type": "ManagedKubernetes"}, "ExternalKubernetes"),
+        ({"cluster_type": ""}, "ExternalKubernetes"),
+        ({"kubeconfig": ""}, "kubeconfig"),
+        ({"kubeconfig": "AAAAA"}, "kubeconfig"),
+        ({"kubeconfig": base64.b64encode(b"\xff\xfe\xfd").decode()}, "kubeconfig"),
+        ({"name": 5}, "name"),
+    ],
+)
+async def test_a_cluster_that_cannot_be_registered_is_refused_with_what_is_missing(client, lifecycle, change, told):
+    reply = await client.post("/clusters", {**NEW_CLUSTER, **change})
+    assert (reply.status, reply.json["Code"]) == (400, "InvalidParameter")
+    assert told in reply.json["Message"]
+    assert lifecycle.asked == []
+
+
+async def test_a_rejected_body_is_not_quoted(client):
+    """It may hold a kubeconfig."""
+    for body in (b'{"kubeconfig": "SECRET-TOKEN', b'{"kubeconfig": ["SECRET-TOKEN"]}'):
+        reply = await client.post("/clusters", body)
+        assert reply.status == 400
+        assert b"SECRET" not in reply.body
+
+
+async def test_a_cluster_that_was_forgotten_is_gone(client):
+    assert (await client.call("DELETE", f"/clusters/{CLUSTER}")).status == 202
+    assert (await client.get(f"/clusters/{CLUSTER}")).json["Code"] == "ErrorClusterNotFound"
+
+
+# Tasks and events
+
+
+async def test_a_task_tells_its_stages_events_and_results(client):
+    told = (await client.get(f"/tasks/{TASK}")).json
+    assert told["task_type"] == "cluster_addon_upgrade"
+    assert told["state"] == "success"
+    assert told["created"] == "2026-11-23T08:00:00.000Z"
+    assert told["updated"] == "2026-11-23T08:00:41.250Z"
+    assert told["target"] == {"id": CLUSTER, "type": "cluster"}
+    assert told["error"] == {"code": "", "message": ""}
+    assert told["stages"] == [
+        {
+            "state": "success",
+            "start_time": "2026-11-23 08:00:00",
+            "end_time": "2026-11-23 08:00:00",
+            "message": "ready",
+            "outputs": {"name": "preflight", "component": "coredns"},
+        },
+        {
+            "state": "running",
+            "start_time": "2026-11-23 08:00:00",
+            "end_time": "",
+            "message": "",
+            "outputs": {"name": "rollout", "component": "coredns"},
+        },
+    ]
+    assert told["events"][0] == {
+        "action": "start",
+        "level": "Normal",
+        "message": "Start to upgrade",
+        "reason": "Started",
+        "source": "Addonry",
+        "timestamp": "1795420800000",
+    }
+    assert [(each["data"], each["status"]) for each in told["task_result"]] == [("coredns", "success")]
+
+
+async def test_a_task_under_way_tells_where_it_stands(client, lifecycle):
+    running = a_change("coredns", status=Status.RUNNING, position=2, percent=40, note="1 of 2 updated", trouble=TROUBLE)
+    waiting = a_change("metrics-server", status=Status.QUEUED)
+    task = a_task(running, waiting, status=Status.RUNNING)
+    lifecycle.histories[TASK] = TaskHistory(task, (), ())
+    told = (await client.get(f"/tasks/{TASK}")).json
+    assert (told["state"], told["current_stage"], told["percent"]) == ("running", "rollout", 20)
+    assert [each["status"] for each in told["task_result"]] == ["initial", "initial"]
+    assert told["task_result"][0]["note"] == "1 of 2 updated"
+    # It has met trouble and walks back; it has not failed yet.
+    assert told["error"] == {"code": "", "message": ""}
+
+
+async def test_a_task_that_waits_to_start_is_running_to_the_outside(client, lifecycle):
+    lifecycle.histories[TASK] = TaskHistory(a_task(a_change("a", status=Status.QUEUED)), (), ())
+    told = (await client.get(f"/tasks/{TASK}")).json
+    assert (told["state"], told["current_stage"]) == ("running", "queued")
+
+
+async def test_a_failed_task_tells_its_error_with_the_remedy(client, lifecycle):
+    failed = a_change("coredns", status=Status.FAILED, trouble=TROUBLE)
+    step = StepRecord(ComponentName("coredns"), StepName.ROLLOUT, NOW, NOW + timedelta(seconds=3), ok=False)
+    event = Event(CLUSTER, TASK, ComponentName("coredns"), "upgrade", "RollingBack", "x", NOW, EventLevel.WARNING)
+    lifecycle.histories[TASK] = TaskHistory(a_task(failed), (step,), (event,))
+    told = (await client.get(f"/tasks/{TASK}")).json
+    assert told["state"] == "fail"
+    assert told["error"] == {
+        "code": "AddonOperationFailed.WaitForAddonReadyTimeout",
+        "message": "coredns cannot pull its image. Correct the image.",
+    }
+    assert told["stages"][0]["state"] == "fail"
+    assert (told["events"][0]["level"], told["events"][0]["action"]) == ("Warning", "rollback")
+    assert told["task_result"][0]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "task_type"), [(TaskKind.REGISTER, "cluster_create"), (TaskKind.REMOVE, "cluster_delete")]
+)
+async def test_a_task_about_a_cluster_itself_has_ended_and_no_results(client, lifecycle, kind, task_type):
+    """Terraform follows the task id of CreateCluster until success."""
+    lifecycle.histories[TASK] = TaskHistory(a_task(kind=kind, status=Status.SUCCESS), (), ())
+    told = (await client.get(f"/tasks/{TASK}")).json
+    assert (told["task_type"], told["state"], told["current_stage"]) == (task_type, "success", "")
+    assert (told["task_result"], told["percent"]) == ([], 100)
+
+
+async def test_an_unknown_task_is_told(client):
+    reply = await client.get("/tasks/T%20a%2Fb")
+    assert (reply.status, reply.json["Code"]) == (404, "ErrorTaskNotFound")
+    assert "'T a/b'" in reply.json["Message"]
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("", 2),
+        ("?state=success", 1),
+        ("?state=fail", 1),
+        ("?state=failed", 1),
+        ("?state=running", 0),
+        ("?state=unheard-of", 0),
+        ("?task_type=cluster_addon_upgrade", 2),
+        ("?task_type=cluster_addon_install", 0),
+        ("?task_type=cluster_upgrade", 0),
+        ("?page_size=1", 1),
+        ("?page_size=1&page_number=3", 0),
+    ],
+)
+async def test_tasks_are_listed_and_filtered(client, query, count):
+    for path in (f"/clusters/{CLUSTER}/tasks", "/addonry/v1/tasks"):
+        told = (await client.get(path + query)).json
+        assert len(told["tasks"]) == count
+        assert told["requestId"] == REQUEST_ID
+
+
+async def test_a_listed_task_tells_its_error_and_components(client):
+    told = (await client.get(f"/clusters/{CLUSTER}/tasks?state=fail")).json["tasks"][0]
+    assert told["error"]["code"] == "AddonOperationFailed.WaitForAddonReadyTimeout"
+    assert [each["data"] for each in told["components"]] == ["metrics-server"]
+    assert told["cluster_id"] == CLUSTER
+
+
+async def test_pages_can_be_walked_by_token(client, lifecycle):
+    for number in range(5):
+        task = a_task(a_change("a"), task=f"T-{number}")
+        lifecycle.histories[TaskId(task.id)] = TaskHistory(task, (), ())
+    seen, token = [], None
+    while token != "":
+        query = "?max_results=3" + (f"&next_token={token}" if token else "")
+        told = (await client.get(f"/clusters/{CLUSTER}/tasks{query}")).json
+        seen += [each["task_id"] for each in told["tasks"]]
+        token = told["next_token"]
+    assert len(seen) == len(set(seen)) == 7
+
+
+async def test_a_token_that_we_did_not_give_is_refused(client):
+    reply = await client.get(f"/clusters/{CLUSTER}/tasks?next_token=abc")
+    assert (reply.status, reply.json["Code"]) == (400, "InvalidParameter")
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("", 2),
+        ("?task_id=T-other", 0),
+        ("?type=cluster_addon_upgrade", 2),
+        ("?type=cluster_addon_install", 0),
+        ("?type=nodepool_upgrade", 0),
+    ],
+)
+async def test_events_are_filtered(client, query, count):
+    told = (await client.get(f"/clusters/{CLUSTER}/events{query}")).json
+    assert (len(told["events"]), told["page_info"]["total_count"]) == (count, count)
+
+
+# Addonry's own view
+
+
+async def test_components_are_told_with_their_owner_and_findings(client):
+    told = {
+        each["name"]: each
+        for each in (await client.get(f"/addonry/v1/clusters/{CLUSTER}/components")).json["components"]
+    }
+    ingress = told["ingress-nginx"]
+    assert (ingress["owner"], ingress["source"], ingress["instance"]) == ("Helm", "helm", "ingress-nginx")
+    assert (ingress["installed"], ingress["ready"], ingress["can_upgrade"]) == (True, False, True)
+    assert ingress["target"] == "4.12.0"
+    assert ingress["findings"] == [
+        {
+            "id": "TaskRunning",
+            "severity": "blocks",
+            "message": "Task T-1 is running on it.",
+            "remedy": "Wait until it has ended.",
+        }
+    ]
+    assert ingress["task"] is None
+    assert told["cert-manager"]["installed"] is False
+    assert told["coredns"]["target"] == ""
+    failed = told["metrics-server"]["task"]
+    assert (failed["state"], failed["status"], failed["percent"]) == ("fail", "Failed", 60)
+    assert failed["message"] == "coredns cannot pull its image. Correct the image."
+
+
+async def test_a_warning_is_told_and_does_not_block(client, lifecycle):
+    warned = a_status("a", findings=(a_blocker(severity=Severity.WARNS),))
+    lifecycle.statuses[CLUSTER] = {"a": warned}
+    told = (await client.get(f"/addonry/v1/clusters/{CLUSTER}/components")).json["components"][0]
+    assert (told["ready"], told["findings"][0]["severity"]) == (True, "warns")
+
+
+async def test_a_scan_looks_now_and_tells_what_it_saw(client, lifecycle):
+    told = (await client.post(f"/addonry/v1/clusters/{CLUSTER}/scan")).json
+    assert ("scan", CLUSTER) in lifecycle.asked
+    assert len(told["components"]) == 4
+
+
+async def test_user_values_are_told_by_the_instance_alone(client):
+    """Values may hold secrets: lists, statuses and tasks leave them out."""
+    for target in (
+        f"/addonry/v1/clusters/{CLUSTER}/components",
+        f"/clusters/{CLUSTER}/components/version",
+        f"/clusters/{CLUSTER}/addon_instances",
+        f"/tasks/{TASK}",
+    ):
+        assert b"replicas" not in (await client.get(target)).body
+    assert a_component("a", "1").found.values == {"replicas": 2}
