@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from addonry.gateway.signing import sign_request
 from addonry.simulator import Simulator
-from addonry.simulator.charts import find_charts
+from addonry.simulator.charts import ChartRepository, find_charts, pack
 from bench.measure import cpu_of_command, cpu_seconds, python, resident_mib, seconds
 from tests.scenario.test_first_upgrade import finished, register, upgrade
 from tests.support.helm import helm
@@ -22,6 +22,11 @@ from tests.support.sdk import sdk
 from tests.support.service import Service
 
 REQUESTS = 3_000
+
+
+def demo_charts() -> ChartRepository:
+    """The demo's charts, served beside the clusters."""
+    return ChartRepository(pack(find_charts()))
 
 
 def tell(what: str, figure: str, budget: str) -> None:
@@ -71,7 +76,7 @@ def _cpu_per_request(pid: int, host: str, requests: list[tuple[str, dict[str, st
 
 def bench_status() -> None:
     """A signed status read from the store, against a raw ASGI answer of the same size."""
-    with Simulator(clusters=1, charts=find_charts(), speed=10.0) as simulator, tempfile.TemporaryDirectory() as folder:
+    with Simulator(clusters=1, charts=demo_charts(), speed=10.0) as simulator, tempfile.TemporaryDirectory() as folder:
         repository = f"{simulator.url}/charts"
         cluster = simulator.cluster("sim-1")
         helm(cluster.kubeconfig(), "install", "coredns", "coredns", chart_repo_url=repository, chart_version="1.43.0")
@@ -121,7 +126,7 @@ def _await_port(port: int) -> None:
 def bench_upgrade() -> None:
     """An upgrade through the service, against Helm itself with wait, in turn on the same cluster."""
     pairs: list[tuple[float, float]] = []
-    with Simulator(clusters=8, charts=find_charts(), speed=1.0) as simulator, tempfile.TemporaryDirectory() as folder:
+    with Simulator(clusters=8, charts=demo_charts(), speed=1.0) as simulator, tempfile.TemporaryDirectory() as folder:
         repository = f"{simulator.url}/charts"
         environment = {"ADDONRY_CHART_MIRROR": repository, "ADDONRY_SCAN_SECONDS": "600"}
 
@@ -156,7 +161,7 @@ def bench_throughput() -> None:
     """Upgrades of one component on many clusters at once."""
     count = 12
     with (
-        Simulator(clusters=count, charts=find_charts(), speed=20.0) as simulator,
+        Simulator(clusters=count, charts=demo_charts(), speed=20.0) as simulator,
         tempfile.TemporaryDirectory() as folder,
     ):
         repository = f"{simulator.url}/charts"

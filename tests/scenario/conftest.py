@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from addonry.simulator import SimulatedCluster, Simulator
-from addonry.simulator.charts import find_charts
+from addonry.simulator.charts import ChartRepository, find_charts, pack
 from tests.support.helm import helm
 from tests.support.sdk import sdk
 from tests.support.service import Service
@@ -15,7 +15,7 @@ from tests.support.service import Service
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """Two clusters and the demo's chart repository, with time running fast."""
-    with Simulator(clusters=2, charts=find_charts(), speed=10.0) as running:
+    with Simulator(clusters=2, charts=ChartRepository(pack(find_charts())), speed=10.0) as running:
         yield running
 
 

@@ -62,7 +62,7 @@ def finished(client, cluster_id: str, name: str) -> dict:
 
 def get(cluster: SimulatedCluster, path: str) -> dict:
     """A plain call of the Kubernetes API."""
-    request = urllib.request.Request(cluster.url + path, headers={"Authorization": f"Bearer {cluster.token}"})
+    request = urllib.request.Request(cluster.server + path, headers={"Authorization": f"Bearer {cluster.token}"})
     with urllib.request.urlopen(request, timeout=5) as answer:
         return json.load(answer)
 
@@ -99,7 +99,7 @@ def test_an_upgrade_from_the_sdk_to_the_pods(client, cluster, install):
     assert after["addon_info"]["version"] == "3.13.0"
     assert after["can_upgrade"] is False
     history = helm(cluster.kubeconfig(), "history", "metrics-server")
-    assert [(each["version"], each["info"]["status"]) for each in history] == [(1, "superseded"), (2, "deployed")]
+    assert [(each["revision"], each["status"]) for each in history] == [(1, "superseded"), (2, "deployed")]
     assert images(cluster, "/apis/apps/v1/namespaces/kube-system/deployments/metrics-server") == [
         "registry.k8s.io/metrics-server/metrics-server:v0.8.0"
     ]
@@ -125,8 +125,8 @@ def test_a_broken_version_fails_and_the_old_one_runs_on(client, cluster, install
     state = get(cluster, daemonset)["status"]
     assert state["numberReady"] == state["updatedNumberScheduled"] == 3
     history = helm(cluster.kubeconfig(), "history", "node-problem-detector")
-    assert history[-1]["info"]["status"] == "deployed"
-    assert history[-1]["chart"]["metadata"]["version"] == "2.3.14"
+    assert history[-1]["status"] == "deployed"
+    assert history[-1]["chart_version"] == "2.3.14"
     assert no_workload_was_deleted(cluster)
     task = client.describe_task_info(task_id).body
     assert task.state == "fail"
@@ -176,9 +176,9 @@ def test_a_dead_cluster_is_told_in_bounded_time_and_delays_nobody(client, simula
     until(lambda: client.describe_cluster_detail(dead).body.state == "unavailable", seconds=30)
     told = status_of(client, dead, "metrics-server")
     assert told["addon_info"]["ready_to_upgrade"] == "false"
+    wanted = models.InstallClusterAddonsRequest(body=[models.InstallClusterAddonsRequestBody(name="metrics-server")])
     with pytest.raises(ClientException) as refused:
-        wanted = models.InstallClusterAddonsRequestBody(name="metrics-server")
-        client.install_cluster_addons(dead, models.InstallClusterAddonsRequest(body=[wanted]))
+        client.install_cluster_addons(dead, wanted)
     assert refused.value.status_code == 400
     assert "does not answer" in refused.value.message
 
@@ -221,7 +221,7 @@ def test_an_upgrade_survives_the_kill_of_its_service(service: Service, client, c
 
     assert after["tasks"]["status"] == "Success"
     history = helm(cluster.kubeconfig(), "history", "metrics-server")
-    assert [each["version"] for each in history] == [1, 2]
+    assert [each["revision"] for each in history] == [1, 2]
 
 
 def test_secrets_stay_out_of_the_log(service: Service, client, cluster):

@@ -65,7 +65,7 @@ def test_a_killed_upgrade_is_finished(dying, tmp_path, cluster, install, step, m
     assert after["tasks"]["status"] == "Success", after["tasks"]
     assert after["addon_info"]["version"] == "3.13.0"
     history = helm(cluster.kubeconfig(), "history", "metrics-server")
-    assert [(each["version"], each["info"]["status"]) for each in history] == [(1, "superseded"), (2, "deployed")]
+    assert [(each["revision"], each["status"]) for each in history] == [(1, "superseded"), (2, "deployed")]
     deployment = "/apis/apps/v1/namespaces/kube-system/deployments/metrics-server"
     assert images(cluster, deployment)[0].endswith(":v0.8.0")
     rolled_out = get(cluster, deployment)["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
@@ -83,8 +83,8 @@ def test_a_killed_rollback_is_finished(dying, tmp_path, cluster, install, step, 
     assert after["tasks"]["status"] == "Failed", after["tasks"]
     assert after["addon_info"]["version"] == "2.3.14"
     history = helm(cluster.kubeconfig(), "history", "node-problem-detector")
-    assert [each["version"] for each in history] == [1, 2, 3], "one upgrade, one rollback"
-    assert history[-1]["info"]["status"] == "deployed"
+    assert [each["revision"] for each in history] == [1, 2, 3], "one upgrade, one rollback"
+    assert history[-1]["status"] == "deployed"
     assert images(cluster, "/apis/apps/v1/namespaces/kube-system/daemonsets/node-problem-detector")[0].endswith(
         ":v0.8.20"
     )
