@@ -44,8 +44,19 @@ def status_of(client, cluster_id: str, name: str) -> dict:
     return client.describe_cluster_addons_upgrade_status(cluster_id, request).body[name]
 
 
+def ready(client, cluster_id: str, name: str) -> dict:
+    """Operation 1, once what Helm has just installed has settled: its wait does not look at APIServices."""
+
+    def look():
+        status = status_of(client, cluster_id, name)
+        return status if status["addon_info"]["ready_to_upgrade"] == "true" else None
+
+    return until(look, what=f"{name} to be ready")
+
+
 def upgrade(client, cluster_id: str, name: str, version: str) -> str:
-    """UpgradeClusterAddons; the task's id."""
+    """UpgradeClusterAddons, once the component is ready; the task's id."""
+    ready(client, cluster_id, name)
     wanted = models.UpgradeClusterAddonsRequestBody(component_name=name, next_version=version)
     return client.upgrade_cluster_addons(cluster_id, models.UpgradeClusterAddonsRequest(body=[wanted])).body.task_id
 
@@ -84,9 +95,8 @@ def test_an_upgrade_from_the_sdk_to_the_pods(client, cluster, install):
     install("metrics-server", "3.12.1")
     cluster_id = register(client, cluster.kubeconfig())
 
-    before = status_of(client, cluster_id, "metrics-server")
+    before = ready(client, cluster_id, "metrics-server")
     assert before["addon_info"]["version"] == "3.12.1"
-    assert before["addon_info"]["ready_to_upgrade"] == "true"
     assert before["can_upgrade"] is True
     assert before["tasks"]["created_at"] == "0001-01-01T00:00:00Z"
 
