@@ -1,6 +1,6 @@
 """Plans and percentages."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addonry.model.tasks import StepName
@@ -23,6 +23,7 @@ def test_the_way_back_is_not_itself_a_reason_to_go_back() -> None:
     assert not TOUCHING & set(BACK)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([FORWARD, (*FORWARD[:7], *BACK), BACK]), st.data())
 def test_percent_grows_with_position_and_progress(plan: tuple[StepName, ...], data: st.DataObject) -> None:
     position = data.draw(st.integers(0, len(plan)))

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise, product
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addonry.model.errors import IllegalMove
@@ -32,6 +33,7 @@ from addonry.rules.task_moves import (
     after_crashes,
     after_step,
     begin,
+    diagram,
     events_of,
     move,
 )
@@ -88,6 +90,10 @@ class TestTable:
         assert set(TRANSITIONS) == set(Status)
         reached = {Status.QUEUED} | {to for row in TRANSITIONS.values() for to in row.values()}
         assert reached == set(Status)
+
+    def test_the_picture_in_the_docs_is_drawn_from_the_table(self) -> None:
+        page = Path(__file__).parents[2] / "docs" / "internals" / "tasks.md"
+        assert f"```mermaid\n{diagram()}\n```" in page.read_text(), f"put this there:\n{diagram()}"
 
     def test_only_ended_tasks_have_no_way_on(self) -> None:
         assert {status for status, row in TRANSITIONS.items() if row} == LIVE
@@ -190,6 +196,7 @@ class TestCrashes:
 
 
 class TestStories:
+    @settings(deadline=None)
     @given(tasks, stories)
     def test_a_break_before_apply_never_leads_to_a_rollback(self, task: Task, story: list[Outcome | str]) -> None:
         for before, after in pairwise(tell(task, story)):
@@ -200,6 +207,7 @@ class TestStories:
             ]
             assert all(old.step in TOUCHING for old, _ in turned)
 
+    @settings(deadline=None)
     @given(tasks, stories)
     def test_a_change_that_turned_back_ends_failed_and_succeeds_in_walking_back_or_says_so(
         self, task: Task, story: list[Outcome | str]
@@ -212,6 +220,7 @@ class TestStories:
                 if change.status is Status.FAILED and change.trouble.code != ROLLBACK_FAILED:
                     assert change.position == len(change.plan)
 
+    @settings(deadline=None)
     @given(tasks, stories)
     def test_percent_never_falls_within_a_plan(self, task: Task, story: list[Outcome | str]) -> None:
         for before, after in pairwise(tell(task, story)):
@@ -221,6 +230,7 @@ class TestStories:
                 if old.plan == new.plan:
                     assert new.percent >= old.percent
 
+    @settings(deadline=None)
     @given(tasks, stories)
     def test_a_task_ends_exactly_when_its_changes_do(self, task: Task, story: list[Outcome | str]) -> None:
         for each in tell(task, story):
@@ -232,6 +242,7 @@ class TestStories:
                 assert {change.status for change in each.changes} == {Status.SUCCESS}
                 assert each.trouble is None
 
+    @settings(deadline=None)
     @given(tasks, stories)
     def test_each_change_tells_its_story_once_and_in_order(self, task: Task, story: list[Outcome | str]) -> None:
         told: dict[str, list[str]] = {}

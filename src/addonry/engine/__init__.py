@@ -31,14 +31,23 @@ class TaskLog(Protocol):
     async def claim(self, task: TaskId, *, run: int, claim: str) -> Task | None:
         """Make *claim* the one that may save the task; None when the run is superseded or the task has ended.
 
-        A task that was RUNNING comes back with ``crashes`` counted up: its last worker died.
+        A task that was RUNNING under another claim comes back with ``crashes`` counted up: its last worker died. One
+        that was released does not, and asking again with the same claim changes nothing.
         """
         ...
 
+    async def claimed(self, task: TaskId, *, claim: str) -> Task | None:
+        """The task as saved last while *claim* owns it; None when another claim does."""
+        ...
+
+    async def release(self, task: TaskId, *, claim: str) -> None:
+        """Give the task back without it counting as a crash: the worker stops as planned."""
+        ...
+
     async def save(
-        self, task: Task, *, claim: str, events: Sequence[Event] = (), step: StepRecord | None = None
+        self, task: Task, *, claim: str, events: Sequence[Event] = (), steps: Sequence[StepRecord] = ()
     ) -> Task | None:
-        """Write the task with its events and step in one transaction, if *claim* still owns it and ``task.revision``
+        """Write the task with its events and steps in one transaction, if *claim* still owns it and ``task.revision``
         is the one read. The saved task with its new revision, or None when another came first.
         """
         ...
@@ -81,7 +90,7 @@ class EngineSettings:
     step_seconds: float = 900.0
     """The longest one call of a step may take."""
     crash_limit: int = 5
-    """A task whose worker died this often in a row is given up."""
+    """A task whose worker died more often than this in a row is not run again as it is."""
     lock_file: Path | None = None
 
 

@@ -1,7 +1,7 @@
 """How a task moves: one table of statuses and edges, one function that walks it, and what follows a step.
 
-The engine asks ``begin`` when it has claimed a task, ``after_step`` after each step and ``give_up`` for a task that
-keeps killing its worker. All are pure: a moment in, the next value of the task out. Nothing else writes a status.
+The engine asks ``begin`` when it has claimed a task, ``after_step`` after each step and ``after_crashes`` for a task
+that keeps killing its worker. All are pure: a moment in, the next value of the task out. Nothing else writes a status.
 """
 
 from collections.abc import Mapping
@@ -43,6 +43,9 @@ TRANSITIONS: Final[Mapping[Status, Mapping[Move, Status]]] = {
 }
 """RUNNING begins again when the worker that ran it died and another claims it."""
 
+ROLLBACK_FAILED: Final = "RollbackFailed"
+"""The trouble of a change whose way back broke as well: the component needs a look."""
+
 
 def move(task: Task, how: Move, *, now: datetime) -> Task:
     """The task after *how*; an edge missing from the table raises IllegalMove and changes nothing."""
@@ -70,32 +73,38 @@ def after_step(task: Task, outcome: Outcome, *, now: datetime) -> Task:
     change = task.change
     match outcome:
         case Again():
-            percent = change.percent if outcome.percent is None else outcome.percent
-            done = percent_done(change.plan, change.position, percent)
-            return _with_change(replace(task, updated_at=now), replace(change, note=outcome.note, percent=done))
+            within = 0 if outcome.percent is None else outcome.percent
+            # Never backwards: a step that is repeated after a crash begins at nothing and would undo what was shown.
+            percent = max(change.percent, percent_done(change.plan, change.position, within))
+            return _with_change(replace(task, updated_at=now), replace(change, note=outcome.note, percent=percent))
         case Done():
             change = replace(
                 change,
                 position=change.position + 1,
                 note=outcome.note,
                 snapshot=outcome.snapshot or change.snapshot,
-                percent=percent_done(change.plan, change.position + 1),
+                percent=max(change.percent, percent_done(change.plan, change.position + 1)),
             )
+            # A step that was carried out is progress: crashes count in a row only.
+            task = replace(task, updated_at=now, crashes=0)
             if change.step is not None:
-                return _with_change(replace(task, updated_at=now), change)
+                return _with_change(task, change)
             return _end_change(task, change, now=now)
         case Broken():
             if change.step in TOUCHING:
-                return _with_change(replace(task, updated_at=now), _turn_back(change, outcome.trouble))
-            return _end_change(task, replace(change, trouble=change.trouble or outcome.trouble), now=now)
+                return _with_change(replace(task, updated_at=now, crashes=0), _turn_back(change, outcome.trouble))
+            return _end_change(task, replace(change, trouble=_both(change, outcome.trouble)), now=now)
         case _:
             assert_never(outcome)
 
 
-def give_up(task: Task, trouble: Trouble, *, now: datetime) -> Task:
-    """The task ended FAILED without another step: running it keeps killing its worker."""
-    change = task.change
-    return _end_change(task, replace(change, trouble=change.trouble or trouble), now=now)
+def after_crashes(task: Task, trouble: Trouble, *, now: datetime) -> Task:
+    """The task once its present step has killed its worker too often.
+
+    Before *apply*, and on the way back, it ends FAILED without another step. From *apply* on the component may be half
+    changed, so it goes onto the way back first, once; that gets as many tries of its own.
+    """
+    return after_step(task, Broken(trouble), now=now)
 
 
 def events_of(before: Task, after: Task, *, now: datetime) -> tuple[Event, ...]:
@@ -115,9 +124,30 @@ def events_of(before: Task, after: Task, *, now: datetime) -> tuple[Event, ...]:
     return tuple(told)
 
 
+def diagram() -> str:
+    """The table as a Mermaid state diagram, for ``docs/internals/tasks.md`` (a test compares)."""
+    edges = [(status, how, to) for status, row in TRANSITIONS.items() for how, to in row.items()]
+    lines = [f"    [*] --> {Status.QUEUED}"]
+    lines += [f"    {status} --> {to}: {how}" for status, how, to in edges]
+    lines += [f"    {status} --> [*]" for status in TRANSITIONS if status not in LIVE]
+    return "\n".join(["stateDiagram-v2", *lines])
+
+
 def _turn_back(change: Change, trouble: Trouble) -> Change:
     done = change.plan[: change.position + 1]
-    return replace(change, plan=(*done, *BACK), position=len(done), trouble=trouble, note="rolling back")
+    plan = (*done, *BACK)
+    # The plan has become another one, so the share that is done begins anew.
+    percent = percent_done(plan, len(done))
+    return replace(change, plan=plan, position=len(done), trouble=trouble, percent=percent, note="rolling back")
+
+
+def _both(change: Change, trouble: Trouble) -> Trouble:
+    """What to tell of a change that breaks: on the way back both what led there and that it failed as well."""
+    if change.trouble is None:
+        return trouble
+    return Trouble(
+        ROLLBACK_FAILED, f"{change.trouble.message} Then the way back failed: {trouble.message}", trouble.remedy
+    )
 
 
 def _end_change(task: Task, change: Change, *, now: datetime) -> Task:

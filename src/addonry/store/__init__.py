@@ -64,7 +64,10 @@ class Store(Protocol):
         ...
 
     async def remove_cluster(self, cluster: ClusterId, events: Sequence[Event] = ()) -> None:
-        """Forget a cluster, its components and kubeconfig; tasks and events stay. Raises ClusterNotFound."""
+        """Forget a cluster, its components and kubeconfig; tasks and events stay.
+
+        Raises ClusterNotFound, and ComponentBusy when a task is live on it; then nothing is forgotten.
+        """
         ...
 
     async def kubeconfig(self, cluster: ClusterId) -> str:
@@ -104,8 +107,10 @@ class Store(Protocol):
     # Tasks
 
     async def submit(self, task: Task, events: Sequence[Event], enqueue: "Callable[[Connection], None]") -> None:
-        """Write a new task and call *enqueue* in the same transaction. Raises ComponentBusy (with the task that
-        runs) when one of its components has a live task; then nothing is written.
+        """Write a new task and call *enqueue* in the same transaction.
+
+        Raises ComponentBusy (with the task that runs) when one of its components has a live task, and ClusterNotFound
+        when a task with changes is for a cluster that was removed; then nothing is written.
         """
         ...
 
@@ -117,10 +122,20 @@ class Store(Protocol):
         """See ``engine.TaskLog``."""
         ...
 
+    async def claimed(self, task: TaskId, *, claim: str) -> Task | None:
+        """See ``engine.TaskLog``."""
+        ...
+
+    async def release(self, task: TaskId, *, claim: str) -> None:
+        """See ``engine.TaskLog``."""
+        ...
+
     async def save(
-        self, task: Task, *, claim: str, events: Sequence[Event] = (), step: StepRecord | None = None
+        self, task: Task, *, claim: str, events: Sequence[Event] = (), steps: Sequence[StepRecord] = ()
     ) -> Task | None:
-        """See ``engine.TaskLog``. *step* replaces the open record of the same component and step, else is added."""
+        """See ``engine.TaskLog``. Each of *steps* replaces the open record of the same component and step, keeping
+        the moment that began, else is added.
+        """
         ...
 
     async def unfinished(self) -> Sequence[tuple[TaskId, int, str]]:
@@ -209,7 +224,10 @@ class StoreSettings:
 
 
 def open_store(settings: StoreSettings) -> Store:
-    """The store, its schema brought up to date."""
+    """The store, its schema brought up to date.
+
+    Raises StoreUnavailable (also for a key that does not fit and a schema newer than this code), InvalidParameter.
+    """
     from addonry.store.database import SqlStore
 
     return SqlStore.open(settings)

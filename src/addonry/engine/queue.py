@@ -1,0 +1,232 @@
+"""The durable queue: DBOS Transact, through a narrow waist.
+
+DBOS hands out runs of tasks and knows nothing else of them: no DBOS steps, events, cancel or resume, because its own
+let a step run twice and its progress would be stored a second time (docs/decisions/0001-engine.md). Its tables may
+be thrown away at any time; ``worker.reconcile`` rebuilds them from the task rows. All calls to it are in this module:
+``migrate``, ``launch``, ``workflow``, ``destroy``, and the client's ``register_queue``, ``enqueue_in_transaction``,
+``list_workflows`` and ``delete_workflows`` (https://docs.dbos.dev/python/reference/client).
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from dbos import DBOS, DBOSClient, DBOSConfig, WorkflowSerializationFormat
+
+from addonry.engine import EngineSettings, Steps, TaskLog
+from addonry.engine.runner import LONGEST_PAUSE, Clockwork, Limits, drive
+from addonry.engine.worker import Lanes, alone, executor_id, reconcile, run_id
+from addonry.model.errors import AddonryError, StoreUnavailable
+from addonry.model.ids import TaskId
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+log = logging.getLogger(__name__)
+
+APPLICATION: Final = "addonry"
+QUEUE: Final = "upgrades"
+WORKFLOW: Final = "task"
+APPLICATION_VERSION: Final = "1"
+"""Constant: DBOS hands a run only to the version it was enqueued for, and ours outlive releases (their plan is in the
+row). By default it is a hash of the sources, and every release would strand its tasks."""
+
+RECONCILE_SECONDS: Final = 30.0
+RETENTION: Final = timedelta(hours=1)
+STOP_SECONDS: Final = 0.4
+_LIVE: Final = ["ENQUEUED", "PENDING", "DELAYED"]
+_ENDED: Final = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+
+
+def real_clock() -> Clockwork:
+    """Time as it passes."""
+    return Clockwork(now=lambda: datetime.now(UTC), elapsed=time.monotonic, sleep=asyncio.sleep, dice=random.random)
+
+
+class DbosEngine:
+    """See ``engine.Engine``. One per process: DBOS itself is one per process."""
+
+    def __init__(self, settings: EngineSettings, *, clock: Clockwork | None = None) -> None:
+        self._settings = settings
+        self._limits = Limits(step_seconds=settings.step_seconds, crash_limit=settings.crash_limit)
+        self._clock = clock or real_clock()
+        self._lanes = Lanes(settings.lanes)
+        self._client: DBOSClient | None = None
+        self._running: set[asyncio.Task[object]] = set()
+        self._housekeeping: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._held = contextlib.ExitStack()
+
+    def enqueue(self, connection: "Connection", task: TaskId, *, run: int, cluster: str) -> None:
+        """See ``engine.Engine``. Before ``start`` there is no queue yet: start finds the task by its row."""
+        if self._client is None:
+            return
+        lane = self._lanes.take(cluster)
+        self._client.enqueue_in_transaction(
+            connection,
+            {
+                "workflow_name": WORKFLOW,
+                "queue_name": QUEUE,
+                "workflow_id": run_id(task, run),
+                "queue_partition_key": lane,
+                "app_version": APPLICATION_VERSION,
+                # JSON; by default DBOS writes pickles.
+                "serialization_type": WorkflowSerializationFormat.PORTABLE,
+            },
+            task,
+            run,
+            lane,
+        )
+
+    async def start(self, log: TaskLog, steps: Steps) -> None:
+        """See ``engine.Engine``. Raises DataDirectoryBusy."""
+        self._held.enter_context(alone(self._settings.lock_file))
+        try:
+            _quiet()
+            self._client = await asyncio.to_thread(self._open_queue)
+            self._launch(log, steps)
+        except BaseException:
+            await self.stop()
+            raise
+        # Beside the work: handing out ten thousand tasks anew takes seconds, and what the queue knows need not wait.
+        self._housekeeping = asyncio.create_task(self._keep_house(log), name="engine housekeeping")
+
+    async def stop(self) -> None:
+        """See ``engine.Engine``."""
+        self._stopping = True
+        # It would warn of each run that is canceled here on purpose.
+        logging.getLogger("dbos").setLevel(logging.ERROR)
+        client, self._client = self._client, None
+        ending = [*self._running, *([self._housekeeping] if self._housekeeping else [])]
+        for each in ending:
+            each.cancel()
+        if ending:
+            await asyncio.wait(ending, timeout=STOP_SECONDS)
+        if client is not None:
+            await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+            await asyncio.to_thread(client.destroy)
+        self._held.close()
+
+    def _open_queue(self) -> DBOSClient:
+        url = self._settings.database_url
+        DBOS.migrate(url)
+        client = DBOSClient(system_database_url=url, application_name=APPLICATION)
+        # Through the client and before the launch: the launched engine looks for new queues only once a second.
+        client.register_queue(
+            QUEUE,
+            partition_concurrency=1,
+            worker_concurrency=self._settings.concurrency,
+            polling_interval_sec=self._settings.poll_seconds,
+        )
+        return client
+
+    def _launch(self, log: TaskLog, steps: Steps) -> None:
+        config: DBOSConfig = {
+            "name": APPLICATION,
+            "system_database_url": self._settings.database_url,
+            "application_version": APPLICATION_VERSION,
+            "executor_id": executor_id(self._settings.database_url),
+            "log_level": "WARNING",
+            "run_migrations": False,
+            "sys_db_pool_size": 5,
+            # Woken a hundred times a second by default, for notifications that are not used here.
+            "notification_coalesce_sec": 1.0,
+            # Also the time that stopping takes on SQLite.
+            "notification_listener_polling_interval_sec": STOP_SECONDS,
+            "scheduler_polling_interval_sec": 3600.0,
+        }
+        DBOS(config=config)
+
+        # Crashes are counted in the task's row, where they lead to a decision.
+        @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
+        async def task(task_id: str, run: int, lane: str) -> None:
+            await self._carry_out(TaskId(task_id), run, lane, log, steps)
+
+        # Within the running loop, so that DBOS runs workflows on it and steps share its connections.
+        DBOS.launch()
+
+    async def _carry_out(self, task: TaskId, run: int, lane: str, log_of_tasks: TaskLog, steps: Steps) -> None:
+        """One run as DBOS hands it out. Canceled, it stays pending there, and the next start hands it out again."""
+        if self._stopping:
+            raise asyncio.CancelledError
+        mine = asyncio.current_task()
+        assert mine is not None, "DBOS runs a workflow as a task of the loop"
+        self._running.add(mine)
+        claim = uuid.uuid4().hex
+        try:
+            await self._drive(task, run, claim, log_of_tasks, steps)
+            self._lanes.give_back(lane)
+        except asyncio.CancelledError:
+            with contextlib.suppress(AddonryError):
+                await log_of_tasks.release(task, claim=claim)
+            raise
+        finally:
+            self._running.discard(mine)
+
+    async def _drive(self, task: TaskId, run: int, claim: str, log_of_tasks: TaskLog, steps: Steps) -> None:
+        pause = 0.5
+        while True:
+            try:
+                await drive(
+                    task, run=run, claim=claim, log=log_of_tasks, steps=steps, limits=self._limits, clock=self._clock
+                )
+            except StoreUnavailable as error:
+                # A full disk or a restarting server: the task keeps its place and its claim.
+                log.warning("task %s waits for the database: %s", task, error.message)
+                await self._clock.sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+            else:
+                return
+
+    async def _keep_house(self, log_of_tasks: TaskLog) -> None:
+        """At the start, and now and then: no task forgotten, no finished run kept for ever."""
+        cleaned = float("-inf")
+        while True:
+            try:
+                await self._reconcile(log_of_tasks)
+                if self._clock.elapsed() - cleaned >= RETENTION.total_seconds():
+                    await asyncio.to_thread(self._forget_finished)
+                    cleaned = self._clock.elapsed()
+            except Exception:
+                log.exception("the engine's housekeeping failed; it is tried again")
+            await self._clock.sleep(RECONCILE_SECONDS)
+
+    async def _reconcile(self, log_of_tasks: TaskLog) -> None:
+        await reconcile(log_of_tasks, self._live_runs, self._enqueue_again)
+
+    def _enqueue_again(self, connection: "Connection", task: TaskId, run: int, cluster: str) -> None:
+        self.enqueue(connection, task, run=run, cluster=cluster)
+
+    async def _live_runs(self) -> frozenset[str]:
+        client = self._client
+        assert client is not None, "asked between start and stop"
+        found = await asyncio.to_thread(
+            client.list_workflows, status=_LIVE, queue_name=QUEUE, load_input=False, load_output=False
+        )
+        self._lanes.reset(each.queue_partition_key or "" for each in found)
+        return frozenset(each.workflow_id for each in found)
+
+    def _forget_finished(self) -> None:
+        client = self._client
+        if client is None:
+            return
+        before = (self._clock.now() - RETENTION).isoformat()
+        while found := client.list_workflows(
+            status=_ENDED, completed_before=before, limit=500, load_input=False, load_output=False
+        ):
+            client.delete_workflows([each.workflow_id for each in found])
+
+
+def _quiet() -> None:
+    """DBOS's warnings go where all others go; its greetings, one with its maker's address, nowhere."""
+    logger = logging.getLogger("dbos")
+    logger.setLevel(logging.WARNING)
+    # With a handler present it adds none of its own for standard error.
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    logger.propagate = True

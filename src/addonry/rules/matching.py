@@ -1,0 +1,159 @@
+"""What was found on a cluster, recognised as components of the catalog; and what an image's name says.
+
+A release is recognised by its chart, a plain workload by kind and name or by its image. A workload that the catalog
+does not know is no component; a Helm release always is. To recognise by something more, write a function that takes a
+Found and an entry, and name it in SIGNS at the place that says how much it is worth.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from addonry.model.catalog import CatalogEntry
+from addonry.model.components import Component, Found, Inventory, ReleaseStatus, SourceKind
+from addonry.model.ids import ComponentName, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image's name in its parts; each but the repository may be missing."""
+
+    registry: str
+    repository: str
+    tag: str
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """Registry and repository, to which another tag can be put."""
+        return f"{self.registry}/{self.repository}" if self.registry else self.repository
+
+
+def recognise(inventory: Inventory, entries: tuple[CatalogEntry, ...], observed_at: datetime) -> tuple[Component, ...]:
+    """The components of a cluster, by name; the same inventory gives the same names.
+
+    Of two that are one catalog component the deployed Helm release has its name, the others are ``name@namespace``.
+    """
+    matches = sorted(_matches(inventory.found, entries), key=_rank)
+    taken = {name for entry in entries for name in (entry.name, *entry.aliases)}
+    named: dict[ComponentName, Component] = {}
+    for match in matches:
+        name = _free_name(match, named.keys() | (set() if match.entry else taken))
+        named[name] = Component(name, _as_installed(match), match.entry is not None, observed_at)
+    return tuple(named[name] for name in sorted(named))
+
+
+def split_image(image: str) -> Image:
+    """*image* in its parts, by the rules of the distribution project: a first part with a dot, a port, or called
+    ``localhost`` is a registry (https://github.com/distribution/reference).
+    """
+    rest, _, digest = image.partition("@")
+    first, slash, others = rest.partition("/")
+    has_registry = bool(slash) and ("." in first or ":" in first or first == "localhost")
+    registry, path = (first, others) if has_registry else ("", rest)
+    # Only behind the last slash does a colon begin a tag; before it, it begins a port.
+    head, colon, last = path.rpartition(":")
+    repository, tag = (head, last) if colon and "/" not in last else (path, "")
+    return Image(registry, repository, tag, digest)
+
+
+def image_version(image: str, labels: Iterable[tuple[str, str]] = ()) -> Version:
+    """The version that a workload with *image* says of itself: the tag, else the standard label, else a short digest."""
+    parts = split_image(image)
+    label = dict(labels).get("app.kubernetes.io/version", "")
+    return Version(parts.tag or label or parts.digest.rpartition(":")[2][:12])
+
+
+def main_image(workload: str, containers: Iterable[tuple[str, str]]) -> str:
+    """The image of the main container out of pairs of name and image: the one named like the workload, else the first.
+
+    A sidecar that an injector put first is thereby not taken for the component.
+    """
+    listed = tuple(containers)
+    named = (image for name, image in listed if name and (name == workload or workload.endswith(f"-{name}")))
+    return next(named, listed[0][1] if listed else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    found: Found
+    entry: CatalogEntry | None
+
+
+def _matches(found: tuple[Found, ...], entries: tuple[CatalogEntry, ...]) -> Iterable[_Match]:
+    for each in found:
+        entry = next((entry for sign in SIGNS for entry in entries if sign(each, entry)), None)
+        if entry is not None or each.placement.source is SourceKind.HELM:
+            yield _Match(each, entry)
+
+
+def _has_chart(found: Found, entry: CatalogEntry) -> bool:
+    is_release = found.placement.source is SourceKind.HELM
+    return is_release and found.chart in {*entry.fingerprints.charts, entry.source.chart}
+
+
+def _is_workload(found: Found, entry: CatalogEntry) -> bool:
+    # A release of an unknown chart that merely contains such a workload is somebody's own bundle.
+    is_plain = found.placement.source is SourceKind.WORKLOAD
+    return is_plain and (found.placement.kind, found.placement.name) in entry.fingerprints.workloads
+
+
+def _runs_image(found: Found, entry: CatalogEntry) -> bool:
+    is_plain = found.placement.source is SourceKind.WORKLOAD
+    return is_plain and any(_is_image_of(image, entry) for image in found.images)
+
+
+SIGNS: Final[tuple[Callable[[Found, CatalogEntry], bool], ...]] = (_has_chart, _is_workload, _runs_image)
+"""Signs of a catalog component, the strongest first."""
+
+
+def _is_image_of(image: str, entry: CatalogEntry) -> bool:
+    repository = split_image(image).repository.removeprefix("library/")
+    # Mirrors put a path of their own in front. A fingerprint of one word would then fit anybody's image of that name.
+    return any(
+        repository == each or ("/" in each and repository.endswith(f"/{each}")) for each in entry.fingerprints.images
+    )
+
+
+def _rank(match: _Match) -> tuple[bool, bool, bool, bool, str, str, str]:
+    placement = match.found.placement
+    return (
+        match.entry is None,
+        placement.source is not SourceKind.HELM,
+        match.found.status is not ReleaseStatus.DEPLOYED,
+        match.entry is not None and placement.namespace != match.entry.namespace,
+        placement.namespace,
+        placement.name,
+        placement.kind,
+    )
+
+
+def _free_name(match: _Match, taken: Iterable[str]) -> ComponentName:
+    placement = match.found.placement
+    base = match.entry.name if match.entry else placement.name
+    places = (placement.namespace, f"{placement.namespace}.{placement.name}")
+    last = f"{base}@{placement.namespace}.{placement.name}.{placement.kind.lower() or placement.source}"
+    candidates = (base, *(f"{base}@{place}" for place in places), last)
+    return ComponentName(next((name for name in candidates if name not in taken), last))
+
+
+def _as_installed(match: _Match) -> Found:
+    """The found thing with the version that its catalog entry goes by: the tag of the entry's own image."""
+    if match.entry is None or match.found.placement.source is not SourceKind.WORKLOAD:
+        return match.found
+    own = [split_image(image).tag for image in match.found.images if _is_image_of(image, match.entry)]
+    tag = next((tag for tag in own if tag), "")
+    return replace(match.found, version=Version(tag)) if tag else match.found
+
+
+_CHART_LABEL: Final = re.compile(r"(?P<name>.+?)-(?P<version>v?\d+(?:\.\d+)*(?:[-+_].*)?)\Z")
+
+
+def split_chart_label(label: str) -> tuple[str, str]:
+    """Name and version in a ``helm.sh/chart`` label, which charts write as ``name-version`` with ``_`` for ``+``
+    (https://helm.sh/docs/chart_best_practices/labels/).
+    """
+    found = _CHART_LABEL.match(label)
+    return (found["name"], found["version"].replace("_", "+")) if found else (label, "")

@@ -1,0 +1,464 @@
+"""The one implementation of ``Store``: SQLAlchemy Core on SQLite or PostgreSQL."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select
+from sqlalchemy.exc import IntegrityError
+
+from addonry.model.clusters import Cluster
+from addonry.model.components import Component
+from addonry.model.errors import ClusterNameTaken, ClusterNotFound, ComponentBusy, TaskNotFound
+from addonry.model.ids import ClusterId, ComponentName, TaskId
+from addonry.model.keys import AccessKey, Credential
+from addonry.model.tasks import LIVE, Change, Event, Status, StepRecord, Task
+from addonry.store import ShelvedIndex, StoreSettings, Surroundings, codec, queries, tables
+from addonry.store.connections import Database
+from addonry.store.migrations import bring_up_to_date
+from addonry.store.secrets import Cipher, SecretKeyWrong, given_key, key_in
+
+_KEY_CHECK: Final = "key-check"
+"""A sealed nothing, to tell a wrong key at the start instead of at the first secret."""
+
+
+class SqlStore:
+    """Everything Addonry remembers, in tables. See ``Store`` for the promises."""
+
+    def __init__(self, database: Database, cipher: Cipher) -> None:
+        self._database = database
+        self._cipher = cipher
+
+    @classmethod
+    def open(cls, settings: StoreSettings) -> "SqlStore":
+        """The store, its schema brought up to date.
+
+        Raises StoreUnavailable, SchemaTooNew, SecretKeyWrong, InvalidParameter; then nothing was changed.
+        """
+        database = Database.at(settings.database_url)
+        try:
+            database.prepare()
+            database.write_now(bring_up_to_date)
+            return cls(database, _unlock(database, settings))
+        except BaseException:
+            database.close()
+            raise
+
+    # Clusters
+
+    async def add_cluster(self, cluster: Cluster, kubeconfig: str, events: Sequence[Event] = ()) -> None:
+        """See ``Store``."""
+        parameters = {
+            **codec.cluster_parameters(cluster),
+            "generation": 1,
+            "surroundings": codec.to_json(Surroundings()),
+            "kubeconfig_sealed": self._cipher.seal(kubeconfig.encode(), owner=f"kubeconfig/{cluster.id}"),
+        }
+
+        def work(connection: Connection) -> None:
+            connection.execute(queries.ADD_CLUSTER, parameters)
+            _add_events(connection, events)
+
+        try:
+            await self._database.write(work)
+        except IntegrityError as error:
+            raise _name_taken(cluster) from error
+
+    async def cluster(self, cluster: ClusterId) -> Cluster:
+        """See ``Store``."""
+        return codec.read_cluster(await self._one_of_cluster(queries.CLUSTER, cluster))
+
+    async def clusters(self) -> tuple[Cluster, ...]:
+        """See ``Store``."""
+        rows = await self._all(queries.CLUSTERS)
+        return tuple(codec.read_cluster(row) for row in rows)
+
+    async def save_cluster(self, cluster: Cluster) -> None:
+        """See ``Store``. Raises ClusterNameTaken."""
+
+        def work(connection: Connection) -> None:
+            if _raise_generation(connection, cluster.id):
+                _save_cluster(connection, cluster)
+
+        try:
+            await self._database.write(work)
+        except IntegrityError as error:
+            raise _name_taken(cluster) from error
+
+    async def remove_cluster(self, cluster: ClusterId, events: Sequence[Event] = ()) -> None:
+        """See ``Store``."""
+
+        def work(connection: Connection) -> None:
+            if not _raise_generation(connection, cluster):
+                raise ClusterNotFound(cluster)
+            live = connection.execute(queries.LIVE_ON_CLUSTER, {"which": cluster}).first()
+            if live is not None:
+                raise ComponentBusy(live.component, live.id)
+            connection.execute(queries.REMOVE_CLUSTER, {"which": cluster})
+            _add_events(connection, events)
+
+        await self._database.write(work)
+
+    async def kubeconfig(self, cluster: ClusterId) -> str:
+        """See ``Store``."""
+        row = await self._one_of_cluster(queries.KUBECONFIG, cluster)
+        return self._cipher.open(row.kubeconfig_sealed, owner=f"kubeconfig/{cluster}").decode()
+
+    async def save_inventory(
+        self, cluster: Cluster, components: Sequence[Component], surroundings: Surroundings
+    ) -> None:
+        """See ``Store``."""
+        rows = [codec.component_parameters(cluster.id, each, self._cipher) for each in components]
+        told = codec.to_json(surroundings)
+
+        def work(connection: Connection) -> None:
+            if not _raise_generation(connection, cluster.id):
+                return
+            _save_cluster(connection, cluster)
+            connection.execute(queries.SAVE_SURROUNDINGS, {"which": cluster.id, "surroundings": told})
+            later = {"which": cluster.id, "scan": cluster.scanned_at}
+            kept = set(connection.execute(queries.SEEN_LATER, later).scalars()) if cluster.scanned_at else set()
+            connection.execute(queries.DROP_COMPONENTS, {"which": cluster.id, "kept": sorted(kept)})
+            new = [row for row in rows if row["name"] not in kept]
+            if new:
+                connection.execute(queries.ADD_COMPONENT, new)
+
+        await self._database.write(work)
+
+    async def save_component(self, cluster: ClusterId, component: Component) -> None:
+        """See ``Store``."""
+        row = codec.component_parameters(cluster, component, self._cipher)
+
+        def work(connection: Connection) -> None:
+            if _raise_generation(connection, cluster):
+                connection.execute(queries.DROP_COMPONENT, {"which": cluster, "component": component.name})
+                connection.execute(queries.ADD_COMPONENT, row)
+
+        await self._database.write(work)
+
+    async def drop_component(self, cluster: ClusterId, name: ComponentName) -> None:
+        """See ``Store``."""
+
+        def work(connection: Connection) -> None:
+            if _raise_generation(connection, cluster):
+                connection.execute(queries.DROP_COMPONENT, {"which": cluster, "component": name})
+
+        await self._database.write(work)
+
+    async def components(self, cluster: ClusterId) -> tuple[Component, ...]:
+        """See ``Store``."""
+        rows = await self._all(queries.COMPONENTS, {"which": cluster})
+        return tuple(codec.read_component(row, self._cipher) for row in rows)
+
+    async def surroundings(self, cluster: ClusterId) -> Surroundings:
+        """See ``Store``."""
+        rows = await self._all(queries.SURROUNDINGS, {"which": cluster})
+        return codec.read_surroundings(rows[0].surroundings) if rows else Surroundings()
+
+    async def generation(self, cluster: ClusterId) -> int:
+        """See ``Store``."""
+        number: int = (await self._one_of_cluster(queries.GENERATION, cluster)).generation
+        return number
+
+    # Tasks
+
+    async def submit(self, task: Task, events: Sequence[Event], enqueue: Callable[[Connection], None]) -> None:
+        """See ``Store``."""
+
+        def work(connection: Connection) -> None:
+            # A task without changes may tell of a cluster that was just forgotten.
+            if not _raise_generation(connection, task.cluster) and task.changes:
+                raise ClusterNotFound(task.cluster)
+            _refuse_busy(connection, task)
+            result = connection.execute(queries.ADD_TASK, codec.new_task_parameters(task))
+            assert result.inserted_primary_key is not None, "an insert of one row gives its key"
+            number = result.inserted_primary_key[0]
+            rows = [
+                codec.new_change_parameters(task, place, number=number, cipher=self._cipher)
+                for place in range(len(task.changes))
+            ]
+            if rows:
+                connection.execute(queries.ADD_CHANGE, rows)
+            _add_events(connection, events)
+            enqueue(connection)
+
+        await self._database.write(work)
+
+    async def task(self, task: TaskId) -> Task:
+        """See ``Store``."""
+        found = await self._database.read(lambda connection: self._tasks(connection, queries.TASK, {"which": task}))
+        if not found:
+            raise TaskNotFound(task)
+        return next(iter(found.values()))
+
+    async def claim(self, task: TaskId, *, run: int, claim: str) -> Task | None:
+        """See ``engine.TaskLog``."""
+
+        def work(connection: Connection) -> Task | None:
+            won = connection.execute(queries.CLAIM, {"which": task, "of_run": run, "new_claim": claim})
+            if not won.rowcount:
+                return None
+            return next(iter(self._tasks(connection, queries.TASK, {"which": task}).values()))
+
+        return await self._database.write(work)
+
+    async def claimed(self, task: TaskId, *, claim: str) -> Task | None:
+        """See ``engine.TaskLog``."""
+        which = {"which": task, "of_claim": claim}
+        found = await self._database.read(lambda connection: self._tasks(connection, queries.CLAIMED_TASK, which))
+        return next(iter(found.values()), None)
+
+    async def release(self, task: TaskId, *, claim: str) -> None:
+        """See ``engine.TaskLog``."""
+        await self._database.write(
+            lambda connection: connection.execute(queries.RELEASE, {"which": task, "of_claim": claim})
+        )
+
+    async def save(
+        self, task: Task, *, claim: str, events: Sequence[Event] = (), steps: Sequence[StepRecord] = ()
+    ) -> Task | None:
+        """See ``engine.TaskLog``."""
+
+        def work(connection: Connection) -> Task | None:
+            which = {"which": task.id, "of_claim": claim, "read": task.revision}
+            if not connection.execute(queries.SAVE_TASK, {**which, **codec.task_parameters(task)}).rowcount:
+                return None
+            for place, change in enumerate(task.changes):
+                # A move touches the present change and the one that just ended; the end of a task all that wait.
+                if place in {task.current - 1, task.current} or (place > task.current and task.status not in LIVE):
+                    row = {"which": task.id, "at_place": place, **codec.change_parameters(change)}
+                    connection.execute(queries.SAVE_CHANGE, row)
+            for step in steps:
+                _save_step(connection, task.id, step)
+            _add_events(connection, events)
+            _raise_generation(connection, task.cluster)
+            return replace(task, revision=task.revision + 1)
+
+        return await self._database.write(work)
+
+    async def unfinished(self) -> Sequence[tuple[TaskId, int, str]]:
+        """See ``engine.TaskLog``."""
+        return [(TaskId(row.id), row.run, row.cluster) for row in await self._all(queries.UNFINISHED)]
+
+    async def requeue(self, task: TaskId, *, run: int, enqueue: Callable[[Connection, int], None]) -> bool:
+        """See ``engine.TaskLog``."""
+
+        def work(connection: Connection) -> bool:
+            if not connection.execute(queries.REQUEUE, {"which": task, "of_run": run}).rowcount:
+                return False
+            enqueue(connection, run + 1)
+            return True
+
+        return await self._database.write(work)
+
+    async def tasks(
+        self,
+        cluster: ClusterId | None = None,
+        *,
+        statuses: Sequence[Status] = (),
+        kinds: Sequence[str] = (),
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[Task, ...], int]:
+        """See ``Store``."""
+        column = tables.task.c
+        wanted = [column.cluster == cluster] if cluster is not None else []
+        wanted += [column.status.in_(statuses)] if statuses else []
+        wanted += [column.kind.in_(kinds)] if kinds else []
+
+        def work(connection: Connection) -> tuple[tuple[Task, ...], int]:
+            count = connection.execute(queries.COUNT_TASKS.where(*wanted)).scalar_one()
+            page = queries.TASKS.where(*wanted).offset(offset).limit(limit)
+            return tuple(self._tasks(connection, page, {}).values()), count
+
+        return await self._database.read(work)
+
+    async def last_changes(self, cluster: ClusterId) -> Mapping[ComponentName, tuple[Task, Change]]:
+        """See ``Store``."""
+
+        def work(connection: Connection) -> dict[ComponentName, tuple[Task, Change]]:
+            last = connection.execute(queries.LAST_CHANGES, {"which": cluster}).all()
+            tasks = self._tasks(connection, queries.TASKS_BY_NUMBER, {"tasks": sorted({row.task for row in last})})
+            return {
+                change.component: (tasks[row.task], change)
+                for row in last
+                for change in tasks[row.task].changes
+                if change.component == row.component
+            }
+
+        return await self._database.read(work)
+
+    async def steps(self, task: TaskId) -> tuple[StepRecord, ...]:
+        """See ``Store``."""
+        return tuple(codec.read_step(row) for row in await self._all(queries.STEPS, {"which": task}))
+
+    async def events(
+        self,
+        *,
+        cluster: ClusterId | None = None,
+        task: TaskId | None = None,
+        kind: str = "",
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[Event, ...], int]:
+        """See ``Store``."""
+        column = tables.event.c
+        wanted = [column.cluster == cluster] if cluster is not None else []
+        wanted += [column.task == task] if task is not None else []
+        wanted += [column.kind == kind] if kind else []
+
+        def work(connection: Connection) -> tuple[tuple[Event, ...], int]:
+            count = connection.execute(queries.COUNT_EVENTS.where(*wanted)).scalar_one()
+            rows = connection.execute(queries.EVENTS.where(*wanted).offset(offset).limit(limit)).all()
+            return tuple(codec.read_event(row) for row in rows), count
+
+        return await self._database.read(work)
+
+    async def add_events(self, events: Sequence[Event]) -> None:
+        """See ``Store``."""
+
+        def work(connection: Connection) -> None:
+            _add_events(connection, events)
+            for cluster in sorted({event.cluster for event in events}):
+                _raise_generation(connection, cluster)
+
+        await self._database.write(work)
+
+    # Keys
+
+    async def add_key(self, key: AccessKey, secret: str) -> None:
+        """See ``Store``."""
+        row = {
+            "id": key.id,
+            "name": key.name,
+            "created_at": key.created_at,
+            "is_root": key.is_root,
+            "enabled": key.enabled,
+            "secret_sealed": self._cipher.seal(secret.encode(), owner=f"access-key/{key.id}"),
+        }
+        await self._database.write(lambda connection: connection.execute(queries.ADD_KEY, row))
+
+    async def keys(self) -> tuple[AccessKey, ...]:
+        """See ``Store``."""
+        return tuple(codec.read_key(row) for row in await self._all(queries.KEYS))
+
+    async def credential(self, key: str) -> Credential | None:
+        """See ``Store``."""
+        rows = await self._all(queries.KEY, {"which": key})
+        if not rows:
+            return None
+        secret = self._cipher.open(rows[0].secret_sealed, owner=f"access-key/{key}").decode()
+        return Credential(key, secret, enabled=rows[0].enabled)
+
+    # Chart repositories
+
+    async def shelved_index(self, repository: str) -> ShelvedIndex | None:
+        """See ``Store``."""
+        rows = await self._all(queries.CHART_INDEX, {"which": repository})
+        return codec.read_index(rows[0]) if rows else None
+
+    async def shelve_index(self, index: ShelvedIndex) -> None:
+        """See ``Store``."""
+        row = {
+            "repository": index.repository,
+            "body": index.body,
+            "etag": index.etag,
+            "last_modified": index.last_modified,
+            "fetched_at": index.fetched_at,
+        }
+
+        def work(connection: Connection) -> None:
+            connection.execute(queries.DROP_CHART_INDEX, {"which": index.repository})
+            connection.execute(queries.ADD_CHART_INDEX, row)
+
+        await self._database.write(work)
+
+    async def close(self) -> None:
+        """See ``Store``."""
+        self._database.close()
+
+    # Within
+
+    async def _all(self, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        return await self._database.read(lambda connection: connection.execute(query, dict(parameters or {})).all())
+
+    async def _one_of_cluster(self, query: Select[Any], cluster: ClusterId) -> Row[Any]:
+        rows = await self._all(query, {"which": cluster})
+        if not rows:
+            raise ClusterNotFound(cluster)
+        return rows[0]
+
+    def _tasks(self, connection: Connection, query: Select[Any], parameters: Mapping[str, Any]) -> dict[int, Task]:
+        """The tasks a query finds, in its order, by their number."""
+        rows = connection.execute(query, dict(parameters)).all()
+        changes: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+        if rows:
+            for change in connection.execute(queries.CHANGES, {"tasks": [row.number for row in rows]}):
+                changes[change.task].append(change)
+        return {row.number: codec.read_task(row, changes[row.number], self._cipher) for row in rows}
+
+
+def _unlock(database: Database, settings: StoreSettings) -> Cipher:
+    check = database.read_now(lambda connection: connection.execute(queries.META, {"which": _KEY_CHECK}).scalar())
+    if settings.secret_key is not None:
+        cipher, setting = given_key(settings.secret_key), "ADDONRY_SECRET_KEY"
+    elif settings.secret_key_file is not None:
+        cipher, setting = key_in(settings.secret_key_file, may_make=check is None), str(settings.secret_key_file)
+    else:
+        raise SecretKeyWrong("No key to encrypt secrets with.", remedy="Give one in ADDONRY_SECRET_KEY.")
+    if check is None:
+        try:
+            row = {"name": _KEY_CHECK, "sealed": cipher.seal(b"", owner=_KEY_CHECK)}
+            database.write_now(lambda connection: connection.execute(queries.ADD_META, row))
+        except IntegrityError:
+            # Another process was first; it must have done so with the same key.
+            return _unlock(database, settings)
+    else:
+        try:
+            cipher.open(check, owner=_KEY_CHECK)
+        except SecretKeyWrong as error:
+            raise SecretKeyWrong(
+                f"{setting} is not the key that the stored secrets were sealed with. Nothing was changed.",
+                remedy="Start with the key that was used before; without it, register the clusters again in a new directory.",
+            ) from error
+    return cipher
+
+
+def _raise_generation(connection: Connection, cluster: str) -> bool:
+    """Every write about a cluster passes here. False when there is no such cluster."""
+    return bool(connection.execute(queries.RAISE_GENERATION, {"which": cluster}).rowcount)
+
+
+def _save_cluster(connection: Connection, cluster: Cluster) -> None:
+    parameters = codec.cluster_parameters(cluster)
+    del parameters["id"], parameters["created_at"]
+    connection.execute(queries.SAVE_CLUSTER, {"which": cluster.id, **parameters})
+
+
+def _refuse_busy(connection: Connection, task: Task) -> None:
+    # The row of the cluster is locked by now, so nobody comes in between; the unique index stands behind this.
+    live = {row.component: row.id for row in connection.execute(queries.LIVE_ON_CLUSTER, {"which": task.cluster})}
+    for change in task.changes:
+        if change.component in live:
+            raise ComponentBusy(change.component, live[change.component])
+
+
+def _save_step(connection: Connection, task: str, step: StepRecord) -> None:
+    ended = {"finished_at": step.finished_at, "ok": step.ok, "message": step.message}
+    which = {"which": task, "of_component": step.component, "of_step": step.step}
+    # An open record keeps the moment its step began first, across crashes.
+    if not connection.execute(queries.SAVE_STEP, {**which, **ended}).rowcount:
+        new = {"component": step.component, "step": step.step, "started_at": step.started_at}
+        connection.execute(queries.ADD_STEP, {"which": task, **new, **ended})
+
+
+def _add_events(connection: Connection, events: Sequence[Event]) -> None:
+    rows = [codec.event_parameters(event, id=event.id or f"e-{uuid.uuid4()}") for event in events]
+    if rows:
+        connection.execute(queries.ADD_EVENT, rows)
+
+
+def _name_taken(cluster: Cluster) -> ClusterNameTaken:
+    return ClusterNameTaken(f"There is a cluster named {cluster.name!r} already.")

@@ -1,0 +1,524 @@
+"""The contract of the store's door, on a real SQLite file and, where there is one, a real PostgreSQL."""
+
+import asyncio
+import os
+import sqlite3
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import insert, literal, make_url, select, text
+from sqlalchemy.exc import IntegrityError
+
+from addonry.model.clusters import Reach
+from addonry.model.errors import (
+    ClusterNameTaken,
+    ClusterNotFound,
+    ComponentBusy,
+    StoreUnavailable,
+    TaskNotFound,
+)
+from addonry.model.ids import ClusterId, TaskId
+from addonry.model.keys import AccessKey
+from addonry.model.tasks import Event, EventLevel, Snapshot, Status, StepName, StepRecord, TaskKind, Trouble
+from addonry.rules.task_moves import begin
+from addonry.store import ShelvedIndex, Store, StoreSettings, Surroundings, open_store, tables
+from tests.builders import NOW, a_change, a_cluster, a_component, a_task
+
+KUBECONFIG = "apiVersion: v1\nusers: [{name: admin, user: {token: very-secret-token}}]\n"
+
+
+def nothing(*_: object) -> None:
+    """Enqueues nowhere."""
+
+
+def settings_in(directory: Path) -> StoreSettings:
+    return StoreSettings(f"sqlite:///{directory / 'addonry.sqlite'}", directory / "secret.key")
+
+
+def everything_in(directory: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in directory.glob("addonry.sqlite*"))
+
+
+POSTGRES = os.environ.get("ADDONRY_TEST_POSTGRES", "")
+"""A URL whose user may make databases."""
+
+
+@pytest.mark.skipif(not POSTGRES, reason="ADDONRY_TEST_POSTGRES names no PostgreSQL server: SQLite alone was tested")
+def test_the_contract_is_checked_on_postgresql_too() -> None:
+    with psycopg.connect(POSTGRES) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database of each kind there is."""
+    if request.param == "sqlite":
+        yield settings_in(tmp_path).database_url
+        return
+    name = f"addonry_{uuid.uuid4().hex}"
+    with psycopg.connect(POSTGRES, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def store(database_url: str, tmp_path: Path) -> AsyncIterator[Store]:
+    opened = open_store(replace(settings_in(tmp_path), database_url=database_url))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def registered(store: Store) -> Store:
+    await store.add_cluster(a_cluster(), KUBECONFIG)
+    return store
+
+
+def an_event(**given: object) -> Event:
+    defaults = {
+        "cluster": a_cluster().id,
+        "task": None,
+        "component": None,
+        "kind": "upgrade",
+        "reason": "Started",
+        "message": "Start to upgrade",
+        "at": NOW,
+    }
+    return Event(**{**defaults, **given})  # type: ignore[arg-type]
+
+
+class TestClusters:
+    async def test_a_cluster_comes_back_as_it_was_added(self, registered: Store) -> None:
+        assert await registered.cluster(a_cluster().id) == a_cluster()
+        assert await registered.kubeconfig(a_cluster().id) == KUBECONFIG
+
+    async def test_clusters_are_listed_by_name(self, registered: Store) -> None:
+        await registered.add_cluster(a_cluster(id=ClusterId("c2"), name="alpha"), KUBECONFIG)
+        assert [each.name for each in await registered.clusters()] == ["alpha", "prod"]
+
+    async def test_a_name_is_given_once(self, registered: Store) -> None:
+        with pytest.raises(ClusterNameTaken, match="prod"):
+            await registered.add_cluster(a_cluster(id=ClusterId("c2")), KUBECONFIG)
+
+    async def test_an_unknown_cluster_is_not_found(self, store: Store) -> None:
+        for ask in (store.cluster, store.kubeconfig, store.generation, store.remove_cluster):
+            with pytest.raises(ClusterNotFound):
+                await ask(ClusterId("c9"))
+
+    async def test_what_is_learnt_of_a_cluster_is_kept(self, registered: Store) -> None:
+        seen = a_cluster(reach=Reach.UNREACHABLE, trouble="no route", nodes=7, updated_at=NOW + timedelta(seconds=5))
+        await registered.save_cluster(seen)
+        assert await registered.cluster(seen.id) == seen
+
+    async def test_a_removed_cluster_stays_removed(self, registered: Store) -> None:
+        await registered.save_inventory(a_cluster(), [a_component()], Surroundings())
+        await registered.remove_cluster(a_cluster().id)
+        await registered.save_cluster(a_cluster())
+        await registered.save_inventory(a_cluster(), [a_component()], Surroundings())
+        await registered.save_component(a_cluster().id, a_component())
+        assert await registered.clusters() == ()
+        assert await registered.components(a_cluster().id) == ()
+
+    async def test_tasks_and_events_outlive_their_cluster(self, registered: Store) -> None:
+        ended = a_task(status=Status.SUCCESS, finished_at=NOW)
+        ended = replace(ended, changes=(replace(ended.change, status=Status.SUCCESS),))
+        await registered.submit(ended, [an_event(task=ended.id)], nothing)
+        await registered.remove_cluster(a_cluster().id, [an_event(reason="Forgotten")])
+        assert (await registered.task(ended.id)).status is Status.SUCCESS
+        assert [event.reason for event in (await registered.events())[0]] == ["Forgotten", "Started"]
+
+    async def test_a_cluster_with_a_live_task_is_not_forgotten(self, registered: Store) -> None:
+        await registered.submit(a_task(), [], nothing)
+        with pytest.raises(ComponentBusy, match=a_task().id):
+            await registered.remove_cluster(a_cluster().id)
+        assert await registered.kubeconfig(a_cluster().id) == KUBECONFIG
+
+
+class TestComponents:
+    async def test_a_component_comes_back_with_its_values(self, registered: Store) -> None:
+        component = a_component(values={"image": {"tag": "1"}, "replicas": 2, "big": 10**30})
+        await registered.save_inventory(a_cluster(), [component], Surroundings())
+        assert await registered.components(a_cluster().id) == (component,)
+
+    async def test_values_that_json_lacks_do_not_break_anything(self, registered: Store) -> None:
+        values = {"cpu": Decimal("0.10"), "nan": float("nan"), True: "yes", 2: "two", None: "nobody", "at": NOW}
+        await registered.save_component(a_cluster().id, a_component(values=values))
+        (component,) = await registered.components(a_cluster().id)
+        assert component.found.values == {
+            "cpu": "0.10",
+            "nan": None,
+            "true": "yes",
+            "2": "two",
+            "null": "nobody",
+            "at": "2026-11-23T08:00:00Z",
+        }
+
+    async def test_a_scan_replaces_what_was_known(self, registered: Store) -> None:
+        old = [a_component(name="coredns"), a_component(name="gone")]
+        await registered.save_inventory(a_cluster(), old, Surroundings())
+        told = Surroundings(
+            served=frozenset({"apps/v1", "v1"}),
+            denied=("secrets",),
+            values_errors={"coredns": {"1.1.0": ("replicas must be of type integer",)}},
+        )
+        later = a_cluster(scanned_at=NOW + timedelta(minutes=1))
+        new = [replace(a_component("1.1.0"), observed_at=later.scanned_at)]
+        await registered.save_inventory(later, new, told)
+        assert await registered.components(later.id) == tuple(new)
+        assert await registered.surroundings(later.id) == told
+        assert (await registered.cluster(later.id)).scanned_at == later.scanned_at
+
+    async def test_a_scan_that_began_before_a_task_looked_does_not_undo_its_look(self, registered: Store) -> None:
+        """The scan takes seconds; without this, a finished upgrade would show its old version until the next one."""
+        looked = replace(a_component("1.1.0"), observed_at=NOW + timedelta(seconds=1))
+        added = replace(a_component("3.0.0", name="new"), observed_at=NOW + timedelta(seconds=1))
+        await registered.save_component(a_cluster().id, looked)
+        await registered.save_component(a_cluster().id, added)
+        await registered.save_inventory(a_cluster(scanned_at=NOW), [a_component("1.0.0")], Surroundings())
+        assert await registered.components(a_cluster().id) == (looked, added)
+
+    async def test_a_component_that_went_away_is_dropped(self, registered: Store) -> None:
+        await registered.save_component(a_cluster().id, a_component())
+        await registered.drop_component(a_cluster().id, a_component().name)
+        await registered.drop_component(a_cluster().id, a_component().name)
+        assert await registered.components(a_cluster().id) == ()
+
+    async def test_every_write_about_a_cluster_raises_its_generation(self, registered: Store) -> None:
+        """The status of a cluster is kept encoded until this number changes; one forgotten write would freeze it."""
+        of = a_cluster().id
+        task = a_task()
+
+        async def submit() -> None:
+            await registered.submit(task, [], nothing)
+
+        async def save() -> None:
+            claimed = await registered.claim(task.id, run=1, claim="a")
+            assert claimed
+            assert await registered.save(begin(claimed, now=NOW), claim="a")
+
+        writes = [
+            lambda: registered.save_cluster(a_cluster()),
+            lambda: registered.save_inventory(a_cluster(), [a_component()], Surroundings()),
+            lambda: registered.save_component(of, a_component()),
+            lambda: registered.drop_component(of, a_component().name),
+            lambda: registered.add_events([an_event()]),
+            submit,
+            save,
+        ]
+        for write in writes:
+            before = await registered.generation(of)
+            await write()
+            assert await registered.generation(of) > before
+
+
+class TestTasks:
+    async def test_a_task_comes_back_as_it_was_submitted(self, registered: Store) -> None:
+        change = a_change(
+            values={"token": "s3cret"},
+            snapshot=Snapshot(3, {"c": "img:1"}),
+            trouble=Trouble("X", "it broke", "mend it"),
+        )
+        task = a_task(change, a_change("metrics-server"), requested_by="key-1")
+        await registered.submit(task, [], nothing)
+        assert await registered.task(task.id) == task
+
+    async def test_an_unknown_task_is_not_found(self, store: Store) -> None:
+        with pytest.raises(TaskNotFound):
+            await store.task(TaskId("T-0"))
+        assert await store.claim(TaskId("T-0"), run=1, claim="a") is None
+        assert await store.steps(TaskId("T-0")) == ()
+
+    async def test_a_component_has_one_live_task(self, registered: Store) -> None:
+        await registered.submit(a_task(), [], nothing)
+        called = []
+        second = a_task(a_change("metrics-server"), a_change(), id=TaskId("T-2"))
+        with pytest.raises(ComponentBusy) as raised:
+            await registered.submit(second, [an_event()], called.append)
+        assert (raised.value.component, raised.value.task) == ("coredns", a_task().id)
+        assert called == []
+        assert (await registered.events())[1] == 0
+        with pytest.raises(TaskNotFound):
+            await registered.task(second.id)
+
+    async def test_of_many_submits_at_once_one_wins(self, registered: Store) -> None:
+        tasks = [a_task(id=TaskId(f"T-{number}")) for number in range(8)]
+        told = await asyncio.gather(*(registered.submit(task, [], nothing) for task in tasks), return_exceptions=True)
+        assert sum(each is None for each in told) == 1
+        assert sum(isinstance(each, ComponentBusy) for each in told) == 7
+
+    async def test_the_unique_index_stands_behind_the_check(self, registered: Store) -> None:
+        await registered.submit(a_task(), [], nothing)
+        columns = [column.name for column in tables.change.c if column.name != "place"]
+        again = select(literal(1), *(tables.change.c[name] for name in columns))
+        doubled = insert(tables.change).from_select(["place", *columns], again)
+        with pytest.raises(IntegrityError):
+            registered._database.write_now(lambda connection: connection.execute(doubled))  # type: ignore[attr-defined]
+
+    async def test_a_failed_enqueue_takes_the_task_back(self, registered: Store) -> None:
+        def fail(_connection: object) -> None:
+            raise RuntimeError("no queue")
+
+        with pytest.raises(RuntimeError, match="no queue"):
+            await registered.submit(a_task(), [an_event()], fail)
+        assert (await registered.tasks())[1] == 0
+        assert (await registered.events())[1] == 0
+        await registered.submit(a_task(), [], nothing)
+
+    async def test_the_enqueue_writes_in_the_same_transaction(self, registered: Store) -> None:
+        await registered.submit(
+            a_task(), [], lambda connection: connection.execute(text("CREATE TABLE queued (id TEXT)")) and None
+        )
+        assert (await registered.tasks())[1] == 1
+
+    async def test_no_task_is_made_for_a_cluster_that_was_removed_meanwhile(self, store: Store) -> None:
+        with pytest.raises(ClusterNotFound):
+            await store.submit(a_task(), [], nothing)
+
+    async def test_a_forgotten_clusters_last_record_is_kept(self, store: Store) -> None:
+        record = replace(a_task(), changes=(), kind=TaskKind.REMOVE, status=Status.SUCCESS, finished_at=NOW)
+        await store.submit(record, [], nothing)
+        assert await store.task(record.id) == record
+
+    async def test_a_claim_is_for_one_run_of_a_live_task(self, registered: Store) -> None:
+        await registered.submit(a_task(), [], nothing)
+        assert await registered.claim(a_task().id, run=2, claim="a") is None
+        claimed = await registered.claim(a_task().id, run=1, claim="a")
+        assert claimed
+        ended = replace(begin(claimed, now=NOW), status=Status.FAILED)
+        ended = replace(ended, changes=(replace(ended.change, status=Status.FAILED),))
+        assert await registered.save(ended, claim="a")
+        assert await registered.claim(a_task().id, run=1, claim="a") is None
+
+    async def test_a_crash_is_counted_when_another_claims_a_running_task(self, registered: Store) -> None:
+        task = a_task()
+        await registered.submit(task, [], nothing)
+        first = await registered.claim(task.id, run=1, claim="a")
+        assert first
+        assert first.crashes == 0
+        assert await registered.save(begin(first, now=NOW), claim="a")
+        again = await registered.claim(task.id, run=1, claim="a")
+        assert again
+        assert again.crashes == 0
+        second = await registered.claim(task.id, run=1, claim="b")
+        assert second
+        assert second.crashes == 1
+        await registered.release(task.id, claim="b")
+        third = await registered.claim(task.id, run=1, claim="c")
+        assert third
+        assert third.crashes == 1
+
+    async def test_a_save_needs_the_claim_and_the_revision_it_read(self, registered: Store) -> None:
+        task = a_task()
+        await registered.submit(task, [], nothing)
+        mine = await registered.claim(task.id, run=1, claim="a")
+        assert mine
+        saved = await registered.save(begin(mine, now=NOW), claim="a", events=[an_event()])
+        assert saved
+        assert await registered.save(mine, claim="a", events=[an_event()]) is None
+        assert await registered.claimed(task.id, claim="a") == saved
+        await registered.claim(task.id, run=1, claim="b")
+        assert await registered.claimed(task.id, claim="a") is None
+        assert await registered.save(saved, claim="a", events=[an_event()]) is None
+        assert (await registered.events())[1] == 1
+        assert (await registered.task(task.id)).status is Status.RUNNING
+
+    async def test_a_save_writes_every_change_that_moved(self, registered: Store) -> None:
+        task = a_task(a_change("a"), a_change("b"), a_change("c"))
+        await registered.submit(task, [], nothing)
+        mine = await registered.claim(task.id, run=1, claim="x")
+        assert mine
+        first, second, third = mine.changes
+        second_begun = replace(
+            mine,
+            status=Status.RUNNING,
+            current=1,
+            changes=(replace(first, status=Status.SUCCESS), replace(second, status=Status.RUNNING), third),
+        )
+        saved = await registered.save(second_begun, claim="x")
+        assert saved == await registered.task(task.id)
+        assert saved
+        failed = [replace(each, status=Status.FAILED, finished_at=NOW) for each in saved.changes[1:]]
+        ended = replace(saved, status=Status.FAILED, changes=(saved.changes[0], *failed), finished_at=NOW)
+        assert await registered.save(ended, claim="x") == await registered.task(task.id)
+
+    async def test_an_ended_change_frees_its_component_for_another_task(self, registered: Store) -> None:
+        task = a_task(a_change("a"), a_change("b"))
+        await registered.submit(task, [], nothing)
+        mine = await registered.claim(task.id, run=1, claim="x")
+        assert mine
+        first, second = mine.changes
+        moved = (replace(first, status=Status.SUCCESS), replace(second, status=Status.RUNNING))
+        assert await registered.save(replace(mine, status=Status.RUNNING, current=1, changes=moved), claim="x")
+        await registered.submit(a_task(a_change("a"), id=TaskId("T-2")), [], nothing)
+
+    async def test_a_step_is_recorded_once_however_often_it_runs(self, registered: Store) -> None:
+        await registered.submit(a_task(), [], nothing)
+        mine = await registered.claim(a_task().id, run=1, claim="a")
+        assert mine
+        opened = StepRecord(mine.change.component, StepName.FETCH, NOW)
+        again = replace(opened, started_at=NOW + timedelta(seconds=9))
+        ended = replace(again, finished_at=NOW + timedelta(seconds=10), ok=True, message="fetched")
+        following = StepRecord(mine.change.component, StepName.RENDER, NOW + timedelta(seconds=10))
+        for steps in ([opened], [again], [ended, following]):
+            saved = await registered.save(mine, claim="a", steps=steps)
+            assert saved
+            mine = saved
+        assert await registered.steps(a_task().id) == (replace(ended, started_at=NOW), following)
+
+    async def test_requeue_hands_out_a_live_task_once(self, registered: Store) -> None:
+        await registered.submit(a_task(), [], nothing)
+        runs = []
+        assert await registered.unfinished() == [(a_task().id, 1, a_task().cluster)]
+        assert await registered.requeue(a_task().id, run=1, enqueue=lambda _connection, run: runs.append(run))
+        assert not await registered.requeue(a_task().id, run=1, enqueue=lambda _connection, run: runs.append(run))
+        assert runs == [2]
+        assert await registered.unfinished() == [(a_task().id, 2, a_task().cluster)]
+        assert await registered.claim(a_task().id, run=1, claim="old") is None
+
+    async def test_tasks_are_listed_newest_first_in_pages(self, registered: Store) -> None:
+        for number in range(5):
+            kind = TaskKind.INSTALL if number == 3 else TaskKind.UPGRADE
+            task = a_task(a_change(f"c{number}"), id=TaskId(f"T-{number}"), kind=kind)
+            await registered.submit(task, [], nothing)
+        page, count = await registered.tasks(a_cluster().id, offset=1, limit=2)
+        assert ([task.id for task in page], count) == (["T-3", "T-2"], 5)
+        assert [task.id for task in (await registered.tasks(kinds=["install"]))[0]] == ["T-3"]
+        assert (await registered.tasks(statuses=[Status.FAILED]))[1] == 0
+        assert (await registered.tasks(ClusterId("c9")))[1] == 0
+
+    async def test_the_last_change_of_each_component_is_that_of_its_newest_task(self, registered: Store) -> None:
+        first = a_task(
+            a_change("a", status=Status.SUCCESS), a_change("b", status=Status.SUCCESS), status=Status.SUCCESS
+        )
+        await registered.submit(first, [], nothing)
+        second = a_task(a_change("b"), id=TaskId("T-2"))
+        await registered.submit(second, [], nothing)
+        last = await registered.last_changes(a_cluster().id)
+        assert {name: task.id for name, (task, _) in last.items()} == {"a": first.id, "b": second.id}
+        assert last["b"][1] == second.change  # type: ignore[index]
+        assert await registered.last_changes(ClusterId("c9")) == {}
+
+
+class TestEvents:
+    async def test_events_come_newest_first_with_an_id_of_their_own(self, registered: Store) -> None:
+        await registered.add_events([an_event(reason="A"), an_event(reason="B", level=EventLevel.ERROR)])
+        events, count = await registered.events()
+        assert [event.reason for event in events] == ["B", "A"]
+        assert count == 2
+        assert all(event.id.startswith("e-") and len(event.id) == 38 for event in events)
+        assert events[0] == an_event(reason="B", level=EventLevel.ERROR, id=events[0].id)
+
+    async def test_events_are_chosen_by_cluster_task_and_kind(self, registered: Store) -> None:
+        await registered.add_events(
+            [an_event(), an_event(task=TaskId("T-1")), an_event(cluster=ClusterId("c2"), kind="cluster")]
+        )
+        assert (await registered.events(task=TaskId("T-1")))[1] == 1
+        assert (await registered.events(cluster=ClusterId("c2")))[1] == 1
+        assert (await registered.events(kind="upgrade"))[1] == 2
+        assert (await registered.events(limit=1, offset=5))[0] == ()
+
+
+class TestKeys:
+    async def test_a_keys_secret_leaves_only_as_a_credential(self, store: Store) -> None:
+        key = AccessKey("AK1", "root", NOW, is_root=True)
+        await store.add_key(key, "hush")
+        await store.add_key(replace(key, id="AK2", is_root=False, enabled=False), "hush2")
+        assert await store.keys() == (key, replace(key, id="AK2", is_root=False, enabled=False))
+        credential = await store.credential("AK2")
+        assert credential
+        assert (credential.secret, credential.enabled) == ("hush2", False)
+        assert await store.credential("AK3") is None
+
+
+class TestChartIndex:
+    async def test_the_last_index_of_a_repository_is_kept(self, store: Store) -> None:
+        assert await store.shelved_index("https://a") is None
+        await store.shelve_index(ShelvedIndex("https://a", b"old", "", "", NOW))
+        new = ShelvedIndex("https://a", b"\x00new", etag='"1"', last_modified="Mon", fetched_at=NOW)
+        await store.shelve_index(new)
+        assert await store.shelved_index("https://a") == new
+
+
+class TestTrouble:
+    """What only a file can suffer."""
+
+    @pytest.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[Store]:
+        opened = open_store(settings_in(tmp_path))
+        yield opened
+        await opened.close()
+
+    async def test_everything_is_there_after_a_restart(self, tmp_path: Path) -> None:
+        first = open_store(settings_in(tmp_path))
+        await first.add_cluster(a_cluster(), KUBECONFIG)
+        await first.submit(a_task(a_change(values={"a": 1})), [], nothing)
+        await first.close()
+        second = open_store(settings_in(tmp_path))
+        assert await second.kubeconfig(a_cluster().id) == KUBECONFIG
+        assert (await second.task(a_task().id)).change.values == {"a": 1}
+        await second.close()
+
+    async def test_a_full_disk_is_told_and_harms_nothing(self, registered: Store) -> None:
+        """SQLite is told that the file may not grow: the same error as a full disk, from the same place."""
+        database = registered._database  # type: ignore[attr-defined]
+
+        def cap(connection: object) -> None:
+            pages = connection.execute(text("PRAGMA page_count")).scalar()  # type: ignore[attr-defined]
+            connection.execute(text(f"PRAGMA max_page_count={pages}"))  # type: ignore[attr-defined]
+
+        database.write_now(cap)
+        index = ShelvedIndex("https://a", b"x" * 4_000_000, "", "", NOW)
+        with pytest.raises(StoreUnavailable, match=r"full") as raised:
+            await registered.shelve_index(index)
+        assert "free space" in raised.value.remedy
+        assert await registered.cluster(a_cluster().id) == a_cluster()
+        database.write_now(lambda connection: connection.execute(text("PRAGMA max_page_count=1000000")))
+        await registered.shelve_index(index)
+
+    async def test_a_database_that_cannot_be_written_is_told(self, registered: Store) -> None:
+        database = registered._database  # type: ignore[attr-defined]
+        database.write_now(lambda connection: connection.execute(text("PRAGMA query_only=ON")))
+        with pytest.raises(StoreUnavailable, match="readonly"):
+            await registered.save_component(a_cluster().id, a_component(values={"password": "hunter2"}))
+        assert await registered.components(a_cluster().id) == ()
+
+    async def test_a_locked_database_is_waited_for(self, registered: Store, tmp_path: Path) -> None:
+        other = sqlite3.connect(tmp_path / "addonry.sqlite", isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        writing = asyncio.create_task(registered.save_cluster(a_cluster(nodes=9)))
+        await asyncio.sleep(0)
+        assert (await registered.cluster(a_cluster().id)).nodes == 3
+        other.execute("COMMIT")
+        other.close()
+        await writing
+        assert (await registered.cluster(a_cluster().id)).nodes == 9
+
+    async def test_a_directory_that_is_not_there_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreUnavailable, match="unable to open") as raised:
+            open_store(settings_in(tmp_path / "missing"))
+        assert "data directory" in raised.value.remedy
+
+    async def test_a_file_that_is_no_database_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "addonry.sqlite").write_bytes(b"this is not a database, " * 100)
+        with pytest.raises(StoreUnavailable, match="not a database"):
+            open_store(settings_in(tmp_path))
+        assert not (tmp_path / "secret.key").exists()
+
+    async def test_no_secret_stands_in_the_file_or_in_an_error(self, registered: Store, tmp_path: Path) -> None:
+        await registered.save_component(a_cluster().id, a_component(values={"password": "hunter2"}))
+        await registered.submit(a_task(a_change(values={"password": "hunter3"})), [], nothing)
+        await registered.add_key(AccessKey("AK1", "root", NOW), "hunter4")
+        with pytest.raises(ClusterNameTaken) as raised:
+            await registered.add_cluster(a_cluster(id=ClusterId("c2")), KUBECONFIG)
+        assert "very-secret" not in repr(raised.value.__cause__)
+        stored = everything_in(tmp_path)
+        assert len(stored) > 10_000
+        for secret in (b"hunter", b"very-secret-token", (tmp_path / "secret.key").read_bytes().strip()):
+            assert secret not in stored
