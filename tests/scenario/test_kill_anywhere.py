@@ -1,66 +1,73 @@
-"""kill -9 before and after the work of every step: the next process finishes the task, and no effect is doubled."""
+"""kill -9 before and after the work of every step: the task is finished all the same, and no effect is doubled.
 
+One task is killed at every moment of its life in turn, each time by another process: harder than once per task, because
+whatever one death leaves behind, the next process must bear.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from darabonba.exceptions import UnretryableException
 
 from addonry.model.tasks import StepName
 from addonry.rules.planning import BACK, FORWARD
-from tests.scenario.test_first_upgrade import (
-    finished,
-    get,
-    images,
-    no_workload_was_deleted,
-    register,
-    upgrade,
-)
+from tests.scenario.test_first_upgrade import ENDED, get, images, no_workload_was_deleted, register, status_of, upgrade
 from tests.support.helm import helm
 from tests.support.sdk import sdk
 from tests.support.service import Service
 
-pytestmark = pytest.mark.slow
-
-MOMENTS = ("before", "after")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
-def dying(tmp_path: Path, chart_repository: str):
-    """A service that dies once at the moment a test names."""
-    started: list[Service] = []
-
-    def make(step: StepName, moment: str) -> Service:
-        environment = {
-            "ADDONRY_CHART_MIRROR": chart_repository,
-            "ADDONRY_STALL_SECONDS": "1",
-            "DIE_AT": f"{step} {moment}",
-            "DIE_MARK": str(tmp_path / "died"),
-        }
-        service = Service(tmp_path / "data", environment, module="tests.support.dying_service")
-        started.append(service)
-        return service.start()
-
-    yield make
-    for service in started:
-        service.end()
+def moments(tmp_path: Path) -> Path:
+    """The moments at which a process is still to die."""
+    return tmp_path / "moments"
 
 
-def die_and_finish(service: Service, mark: Path, cluster, name: str, version: str) -> dict:
-    """Upgrade, let the service die, start it again, and wait for the task's end."""
-    client = sdk(service.host, service.root_key)
-    cluster_id = register(client, cluster.kubeconfig())
-    upgrade(client, cluster_id, name, version)
-    assert service.wait() == -9
-    assert mark.exists()
-    service.start()
-    return finished(sdk(service.host, service.root_key), cluster_id, name)
+@pytest.fixture
+def dying(tmp_path: Path, moments: Path, chart_repository: str) -> Iterator[Service]:
+    """A service that dies at each of the moments."""
+    environment = {"ADDONRY_CHART_MIRROR": chart_repository, "ADDONRY_STALL_SECONDS": "1", "DIE_AT": str(moments)}
+    moments.write_text("")
+    with Service(tmp_path / "data", environment, module="tests.support.dying_service") as service:
+        yield service
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("step", FORWARD)
-def test_a_killed_upgrade_is_finished(dying, tmp_path, cluster, install, step, moment):
-    """Wherever the worker died, the target runs in the end and was rolled out once."""
+def die_at_each(service: Service, moments: Path, steps: tuple[StepName, ...], cluster_id: str, name: str) -> dict:
+    """Start the service again after each death until the task has ended; operation 1 then."""
+    deaths = 0
+    while True:
+        died = service.wait_or(lambda: _ended(service, cluster_id, name))
+        if not died:
+            break
+        deaths += 1
+        service.start()
+    assert deaths == 2 * len(steps), f"not every moment came: {moments.read_text().split()}"
+    return status_of(sdk(service.host, service.root_key), cluster_id, name)
+
+
+def _ended(service: Service, cluster_id: str, name: str) -> bool:
+    try:
+        return status_of(sdk(service.host, service.root_key), cluster_id, name)["tasks"]["status"] in ENDED
+    except UnretryableException:
+        return False  # It is just dying.
+
+
+def arm(moments: Path, steps: tuple[StepName, ...]) -> None:
+    moments.write_text("\n".join(f"{step} {when}" for step in steps for when in ("before", "after")))
+
+
+def test_an_upgrade_killed_at_every_moment_is_finished(dying, moments, cluster, install):
+    """However often the worker died, the target runs in the end and was rolled out once."""
     install("metrics-server", "3.12.1")
-    after = die_and_finish(dying(step, moment), tmp_path / "died", cluster, "metrics-server", "3.13.0")
+    client = sdk(dying.host, dying.root_key)
+    cluster_id = register(client, cluster.kubeconfig())
+    arm(moments, FORWARD)
+    task_id = upgrade(client, cluster_id, "metrics-server", "3.13.0")
+
+    after = die_at_each(dying, moments, FORWARD, cluster_id, "metrics-server")
 
     assert after["tasks"]["status"] == "Success", after["tasks"]
     assert after["addon_info"]["version"] == "3.13.0"
@@ -70,22 +77,28 @@ def test_a_killed_upgrade_is_finished(dying, tmp_path, cluster, install, step, m
     assert images(cluster, deployment)[0].endswith(":v0.8.0")
     rolled_out = get(cluster, deployment)["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
     assert rolled_out == "2", "one rollout, however often the step was begun"
+    task = sdk(dying.host, dying.root_key).describe_task_info(task_id).body
+    assert [event.reason for event in task.events].count("Succeeded") == 1
+    assert [stage.outputs["name"] for stage in task.stages] == list(FORWARD)
     assert no_workload_was_deleted(cluster)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("step", [StepName.APPLY, StepName.ROLLOUT, *BACK])
-def test_a_killed_rollback_is_finished(dying, tmp_path, cluster, install, step, moment):
+def test_a_rollback_killed_at_every_moment_is_finished(dying, moments, cluster, install):
     """The way back is walked to its end as well, and once."""
+    steps = (StepName.APPLY, StepName.ROLLOUT, *BACK)
     install("node-problem-detector", "2.3.14")
-    after = die_and_finish(dying(step, moment), tmp_path / "died", cluster, "node-problem-detector", "2.3.15")
+    client = sdk(dying.host, dying.root_key)
+    cluster_id = register(client, cluster.kubeconfig())
+    arm(moments, steps)
+    upgrade(client, cluster_id, "node-problem-detector", "2.3.15")
+
+    after = die_at_each(dying, moments, steps, cluster_id, "node-problem-detector")
 
     assert after["tasks"]["status"] == "Failed", after["tasks"]
     assert after["addon_info"]["version"] == "2.3.14"
     history = helm(cluster.kubeconfig(), "history", "node-problem-detector")
     assert [each["revision"] for each in history] == [1, 2, 3], "one upgrade, one rollback"
     assert history[-1]["status"] == "deployed"
-    assert images(cluster, "/apis/apps/v1/namespaces/kube-system/daemonsets/node-problem-detector")[0].endswith(
-        ":v0.8.20"
-    )
+    daemonset = "/apis/apps/v1/namespaces/kube-system/daemonsets/node-problem-detector"
+    assert images(cluster, daemonset)[0].endswith(":v0.8.20")
     assert no_workload_was_deleted(cluster)

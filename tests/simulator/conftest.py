@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.message import Message
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,13 @@ from addonry.simulator import SimulatedCluster, Simulator
 
 SPEED = 20.0
 T = TypeVar("T")
+
+
+def wait_until(what: str, holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"Waited {seconds:g} s in vain until {what}."
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True)
@@ -35,13 +43,17 @@ class Answer:
         return json.loads(self.raw)
 
 
+def _titled(headers: Message) -> dict[str, str]:
+    return {name.title(): value for name, value in headers.items()}
+
+
 @dataclass(frozen=True)
 class Client:
     """A plain HTTP client for one cluster."""
 
     cluster: SimulatedCluster
 
-    def __call__(  # noqa: PLR0917 - reads like a request line
+    def __call__(
         self,
         method: str,
         path: str,
@@ -59,10 +71,10 @@ class Client:
             request.add_header("Authorization", f"Bearer {self.cluster.token}")
         try:
             with urllib.request.urlopen(request, timeout=timeout) as response:
-                return Answer(response.status, dict(response.headers), response.read())
+                return Answer(response.status, _titled(response.headers), response.read())
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, dict(error.headers), error.read())
+                return Answer(error.code, _titled(error.headers), error.read())
 
     def get(self, path: str, **headers: str) -> Any:
         answer = self("GET", path, **headers)
@@ -108,6 +120,14 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def nothing_goes_wrong_inside(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A controller or handler that fails only logs it; no test may pass on one that does."""
+    yield
+    logged = [r.getMessage() for r in caplog.get_records("call") if r.name.startswith("addonry.simulator")]
+    assert not logged, f"The simulator failed inside: {logged}"
+
+
 @pytest.fixture
 def cluster(simulator: Simulator, request: pytest.FixtureRequest) -> SimulatedCluster:
     """A new, empty cluster."""
@@ -144,7 +164,11 @@ class Helm:
         package = find_spec("helm_python")
         assert package is not None
         assert package.origin is not None
-        environment = {"HOME": str(self.home), "PYTHONPATH": str(Path(package.origin).parent.parent), "PATH": os.defpath}
+        environment = {
+            "HOME": str(self.home),
+            "PYTHONPATH": str(Path(package.origin).parent.parent),
+            "PATH": os.defpath,
+        }
         done = subprocess.run(
             ["helm", str(Path(__file__).with_name("helm_child.py"))],
             executable=sys.executable,

@@ -18,9 +18,9 @@ def main() -> None:
         arguments = {"chart": Chart.load(chart), **arguments}
     try:
         result = getattr(config, call["method"])(**arguments)
-        print(json.dumps({"ok": True, "result": result}))
+        sys.stdout.write(json.dumps({"ok": True, "result": result}))
     except HelmError as error:
-        print(json.dumps({"ok": False, "error": type(error).__name__, "message": str(error)}))
+        sys.stdout.write(json.dumps({"ok": False, "error": type(error).__name__, "message": str(error)}))
 
 
 if __name__ == "__main__":

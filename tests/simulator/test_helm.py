@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+
+from addonry.simulator import Simulator, SteppedClock
+from tests.simulator.conftest import Client, Helm, wait_until
 from tests.simulator.manifests import write_big_chart, write_chart
 
 pytestmark = pytest.mark.slow
@@ -67,7 +72,11 @@ def test_a_foreign_change_makes_the_next_upgrade_conflict_by_manager_and_field(h
     chart = write_chart(tmp_path)
     helm("install", chart=chart, name="web", **WAIT)
     scaled = client(
-        "PATCH", f"{DEPLOYMENT}/scale", {"spec": {"replicas": 5}}, "application/merge-patch+json", User_Agent="kubectl/1"
+        "PATCH",
+        f"{DEPLOYMENT}/scale",
+        {"spec": {"replicas": 5}},
+        "application/merge-patch+json",
+        User_Agent="kubectl/1",
     )
     assert scaled.status == 200
     outcome = helm.try_("upgrade", chart=chart, name="web", values={"replicas": 3})
@@ -116,3 +125,27 @@ def test_a_server_side_dry_run_changes_nothing(helm, client, tmp_path):
     helm("install", chart=write_chart(tmp_path), name="web", dry_run="server")
     assert client("GET", DEPLOYMENT).status == 404
     assert helm("list") == []
+
+
+def test_the_older_way_of_waiting_works_as_well(helm, client, tmp_path):
+    chart = write_chart(tmp_path)
+    helm("install", chart=chart, name="web", wait="legacy", timeout=30)
+    helm("upgrade", chart=chart, name="web", values={"image": "registry.example/app:2.0"}, wait="legacy", timeout=30)
+    assert client.get(DEPLOYMENT)["status"]["availableReplicas"] == 2
+    assert image_of(client) == "registry.example/app:2.0"
+
+
+def test_an_install_waits_out_an_outage_of_the_server(tmp_path):
+    """As on a real server: connections cut during the wait are no failure by themselves."""
+    chart = write_chart(tmp_path)
+    with Simulator(clusters=1, clock=SteppedClock()) as simulator:
+        cluster = simulator.cluster("sim-1")
+        client, helm = Client(cluster), Helm(cluster, tmp_path)
+        with ThreadPoolExecutor(1) as pool:
+            installing = pool.submit(helm, "install", chart=chart, name="web", **WAIT)
+            client.wait(DEPLOYMENT, "the Deployment is there", lambda _: True)
+            cluster.trouble.refuse()
+            wait_until("Helm ran into the outage", lambda: any(r.status == 0 for r in cluster.requests))
+            cluster.trouble.recover()
+            simulator.advance(5)  # time stood still till now, so nothing was ready before the outage
+            assert installing.result()["status"] == "deployed"

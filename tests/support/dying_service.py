@@ -1,7 +1,8 @@
-"""``addonry serve`` whose process kills itself with SIGKILL at one moment of one step, once.
+"""``addonry serve`` whose process kills itself with SIGKILL before and after the work of every step it is told of.
 
-The moment is named by ``DIE_AT`` (``apply before``, ``rollout after``); ``DIE_MARK`` is a file that says it has
-happened, so that the next process lives on. Only the table of steps is wrapped; everything else is the real thing.
+``DIE_AT`` names a file with one moment a line (``apply before``). A process that reaches a moment that is still listed
+strikes it out and dies; the next one gets one moment further. Only the table of steps is wrapped; everything else is
+the real thing.
 """
 
 import os
@@ -12,30 +13,32 @@ from addonry.lifecycle import steps
 from addonry.model.tasks import Again
 
 
-def arm(step_name: str, moment: str, mark: Path) -> None:
-    """Wrap the step so that it takes the process down at *moment*, unless *mark* says it already did."""
-    run = steps.RUN[step_name]
+def arm(moments: Path) -> None:
+    """Wrap every step so that it takes the process down at each moment that *moments* still lists."""
 
-    def die() -> None:
-        if not mark.exists():
-            mark.touch()
+    def die_at(moment: str) -> None:
+        left = moments.read_text().splitlines()
+        if moment in left:
+            left.remove(moment)
+            moments.write_text("\n".join(left))
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async def run_and_die(task, **named):
-        if moment == "before":
-            die()
-        outcome = await run(task, **named)
-        # The effect has happened and is not recorded yet: the worst moment there is.
-        if moment == "after" and not isinstance(outcome, Again):
-            die()
-        return outcome
+    def wrapped(name, run):
+        async def run_and_die(task, **named):
+            die_at(f"{name} before")
+            outcome = await run(task, **named)
+            # The effect has happened and is not recorded yet: the worst moment there is.
+            if not isinstance(outcome, Again):
+                die_at(f"{name} after")
+            return outcome
 
-    steps.RUN = {**steps.RUN, step_name: run_and_die}
+        return run_and_die
+
+    steps.RUN = {name: wrapped(name, run) for name, run in steps.RUN.items()}
 
 
 if __name__ == "__main__":
     from addonry.cli import main
 
-    name, _, when = os.environ["DIE_AT"].partition(" ")
-    arm(name, when, Path(os.environ["DIE_MARK"]))
+    arm(Path(os.environ["DIE_AT"]))
     main()

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -83,12 +85,17 @@ class Service:
         """``kill -9``: nothing is said and nothing tidied up."""
         self.end(signal.SIGKILL)
 
-    def wait(self, *, seconds: float = 60) -> int:
-        """Wait until it ends by itself."""
+    def wait_or(self, ended: Callable[[], bool], *, seconds: float = 60) -> bool:
+        """True when the process has died by itself; False when *ended* came true first."""
         assert self._process is not None
-        status = self._process.wait(timeout=seconds)
+        deadline = time.monotonic() + seconds
+        while self._process.poll() is None:
+            if ended():
+                return False
+            assert time.monotonic() < deadline, f"neither died nor ended within {seconds} s\n{self.log()[-3000:]}"
+            time.sleep(0.05)
         self.end()
-        return status
+        return True
 
     def __enter__(self) -> Self:
         return self.start()

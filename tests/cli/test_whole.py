@@ -1,0 +1,203 @@
+"""The commands as their users run them: processes, simulated clusters, real Helm."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.slow
+
+
+class Command:
+    """``addonry`` in a process of its own, with nothing of this machine's own set-up."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ADDONRY_")}
+        self._environment = {**inherited, "HOME": str(home), "NO_PROXY": "127.0.0.1", **environment}
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "addonry", *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str, status: int = 0) -> str:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=110)
+        assert process.returncode == status, (out[-2000:], err[-2000:])
+        return out if status == 0 else err
+
+    def json(self, *arguments: str):
+        return json.loads(self(*arguments, "-o", "json"))
+
+
+def stop(process: "subprocess.Popen[str]", how: signal.Signals = signal.SIGTERM) -> int:
+    process.send_signal(how)
+    process.communicate(timeout=20)
+    return process.returncode
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """Two populated clusters; what `addonry simulate` says of them."""
+    folder = tmp_path_factory.mktemp("simulated")
+    process = Command(folder).start("simulate", "--clusters", "2", "--out", str(folder / "out"), "-o", "json")
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise AssertionError(process.communicate(timeout=5)[1])
+    yield json.loads(line)
+    assert stop(process) == 0, "told to end, it ends well"
+
+
+@pytest.fixture
+def addonry(simulated, tmp_path):
+    return Command(
+        tmp_path,
+        ADDONRY_DATA=str(tmp_path / "data"),
+        ADDONRY_CHART_MIRROR=simulated["charts"],
+        ADDONRY_STALL_SECONDS="3",
+    )
+
+
+def kubeconfig(simulated, number):
+    return simulated["clusters"][number - 1]["kubeconfig"]
+
+
+def test_kubeconfigs_are_written_for_their_owner_only(simulated):
+    for each in simulated["clusters"]:
+        assert stat.S_IMODE(Path(each["kubeconfig"]).stat().st_mode) == 0o600
+    assert [each["name"] for each in simulated["clusters"]] == ["sim-1", "sim-2"]
+
+
+def test_a_scan_finds_releases_and_plain_workloads_and_writes_nothing(simulated, addonry, tmp_path):
+    found = addonry.json("scan", "--kubeconfig", kubeconfig(simulated, 2))
+    told = {each["name"]: (each["source"], each["version"], each["target"]) for each in found["components"]}
+    assert told == {
+        "coredns": ("workload", "v1.12.0", "v1.13.1"),
+        "ingress-nginx": ("helm", "4.12.1", "4.13.3"),
+        "metrics-server": ("helm", "3.12.1", "3.13.0"),
+        "node-problem-detector": ("helm", "2.3.14", "2.3.15"),
+    }
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scan_for_another_kubernetes_chooses_what_fits_it(simulated, addonry):
+    found = addonry.json("scan", "--kubeconfig", kubeconfig(simulated, 2), "--target", "1.38")
+    assert {each["name"]: each["target"] for each in found["components"]}["coredns"] == "v1.14.0"
+
+
+def test_a_scan_of_a_cluster_that_is_not_there_ends_1_in_one_line(addonry, tmp_path):
+    file = tmp_path / "k"
+    file.write_text(
+        "current-context: x\ncontexts: [{name: x, context: {cluster: x, user: x}}]\n"
+        "clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: x, user: {token: hidden}}]\n"
+    )
+    complaint = addonry("scan", "--kubeconfig", str(file), status=1)
+    assert complaint.count("\n") == 1
+    assert "127.0.0.1:1" in complaint
+    assert "hidden" not in complaint
+
+
+def test_without_a_service_commands_do_the_work_themselves(simulated, addonry):
+    """Register, look, upgrade and wait, with nothing but commands: each opens the service within itself."""
+    addonry("clusters", "add", "one", "--kubeconfig", kubeconfig(simulated, 1))
+    ready = addonry.json("status", "one", "metrics-server")["metrics-server"]
+    assert (ready["addon_info"]["version"], ready["can_upgrade"]) == ("3.12.1", True)
+    assert "metrics-server 3.12.1 -> 3.13.0" in addonry("upgrade", "one", "metrics-server", "--wait")
+    done = addonry.json("status", "one", "metrics-server")["metrics-server"]
+    assert (done["addon_info"]["version"], done["tasks"]["status"]) == ("3.13.0", "Success")
+
+
+def test_a_failed_upgrade_ends_1_and_names_what_runs_now(simulated, addonry):
+    addonry("clusters", "add", "one", "--kubeconfig", kubeconfig(simulated, 1))
+    complaint = addonry("upgrade", "one", "node-problem-detector", "--wait", status=1)
+    assert "ImagePullBackOff" in complaint
+    assert "node-problem-detector 2.3.14" in complaint
+    assert complaint.count("\n") == 1
+
+
+def test_a_task_that_nobody_waited_for_is_finished_by_the_service(simulated, addonry, tmp_path):
+    addonry("clusters", "add", "one", "--kubeconfig", kubeconfig(simulated, 1))
+    task = addonry.json("upgrade", "one", "coredns")["task_id"]
+    service = addonry.start("serve", "--listen", "127.0.0.1:0")
+    try:
+        assert service.stdout is not None
+        assert "http://127.0.0.1:" in service.stdout.readline()
+        addonry("tasks", "show", task, "--wait")
+        assert addonry.json("clusters", "list")["page_info"]["total_count"] == 1
+        second = addonry("serve", "--listen", "127.0.0.1:0", status=1)
+        assert "Another Addonry works on" in second
+    finally:
+        assert stop(service) == 0
+    assert not (tmp_path / "data" / "service.json").exists()
+
+
+def test_the_commands_find_a_service_after_it_was_killed(simulated, addonry, tmp_path):
+    """A killed service leaves its file behind; commands must not believe it."""
+    service = addonry.start("serve", "--listen", "127.0.0.1:0")
+    assert service.stdout is not None
+    assert "http" in service.stdout.readline()
+    stop(service, signal.SIGKILL)
+    assert (tmp_path / "data" / "service.json").exists()
+    assert len(addonry.json("keys", "list")["keys"]) == 1
+
+
+def test_an_empty_simulated_cluster_has_no_component(simulated, addonry, tmp_path):
+    process = addonry.start("simulate", "--clusters", "1", "--empty", "--out", str(tmp_path / "empty"))
+    assert process.stdout is not None
+    assert "sim-1" in process.stdout.readline()
+    try:
+        found = addonry.json("scan", "--kubeconfig", str(tmp_path / "empty" / "sim-1.kubeconfig"))
+        assert found["components"] == []
+    finally:
+        assert stop(process, signal.SIGINT) == 0
+
+
+def children_of(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+
+
+def is_alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_the_demo_comes_true_and_leaves_nothing_behind(tmp_path):
+    (tmp_path / "tmp").mkdir()
+    told = Command(tmp_path, TMPDIR=str(tmp_path / "tmp"))("demo")
+    assert "Everything came true" in told
+    assert "kill -9" in told
+    assert "<DescribeClusterAddonsUpgradeStatusResponse>" in told
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to see the demo's children")
+def test_a_demo_that_is_told_to_end_takes_its_children_along(tmp_path):
+    (tmp_path / "tmp").mkdir()
+    process = Command(tmp_path, TMPDIR=str(tmp_path / "tmp")).start("demo")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "registered sim-1" in line:
+            break
+    children = children_of(process.pid)
+    assert children
+    assert stop(process) == 130
+    until(lambda: not any(is_alive(child) for child in children), seconds=10, what="the children ended")
+    assert list((tmp_path / "tmp").iterdir()) == []

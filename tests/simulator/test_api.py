@@ -1,0 +1,384 @@
+"""Requests and their answers, compared with what a real kube-apiserver 1.36.2 was recorded to say."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import urllib.error
+import urllib.request
+
+import pytest
+import yaml
+
+from addonry.simulator import Simulator
+from addonry.simulator.charts import ChartRepository, find_charts, pack
+from tests.simulator.conftest import Client, Helm
+from tests.simulator.manifests import CONFIG_MAPS, DEPLOYMENTS, WIDGETS, config_map, deployment
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+
+
+def test_an_object_is_stored_with_what_the_server_adds(client):
+    made = client.post(CONFIG_MAPS, config_map("a", k="v"))
+    metadata = made["metadata"]
+    assert metadata["namespace"] == "default"
+    assert metadata["managedFields"][0]["fieldsV1"] == {"f:data": {".": {}, "f:k": {}}}
+    assert client.get(f"{CONFIG_MAPS}/a") == made
+    assert "generation" not in metadata
+
+
+REFUSALS = [
+    ("create duplicate", "POST", "", config_map("a"), 409, 'configmaps "a" already exists'),
+    ("missing object", "GET", "/none", None, 404, 'configmaps "none" not found'),
+    ("name differs", "PUT", "/a", config_map("b"), 400, "the name of the object (b) does not match"),
+    ("unknown resource", "GET", "/../nopes", None, 404, "the server could not find the requested resource"),
+    ("POST on a name", "POST", "/a", config_map("a"), 405, "the server does not allow this method"),
+    ("PUT on the collection", "PUT", "", config_map("a"), 405, "the server does not allow this method"),
+    ("malformed selector", "GET", "?labelSelector=a%3D%28b", None, 400, "found '(', expected: identifier"),
+    ("unknown field selector", "GET", "?fieldSelector=data.k%3Dv", None, 400, "is not a known field selector"),
+    ("limit not a number", "GET", "?limit=x", None, 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
+    ("future version", "GET", "?resourceVersion=99999", None, 504, "Too large resource version"),
+    ("no name", "POST", "", {"metadata": {}}, 422, "name or generateName is required"),
+    ("bad name", "POST", "", config_map("Bad_Name"), 422, "a lowercase RFC 1123 subdomain"),
+    ("bad body", "POST", "", b"{not json", 400, "the object provided is unrecognized"),
+    ("list body", "POST", "", [1], 400, "the object provided is unrecognized"),
+    ("wrong type", "POST", "", {**config_map("t"), "data": {"a": 1}}, 400, "cannot unmarshal number"),
+    ("unknown dry run", "POST", "?dryRun=Some", config_map("d"), 422, 'supported values: "All"'),
+]
+
+
+@pytest.mark.parametrize(
+    ("what", "method", "path", "body", "status", "message"), REFUSALS, ids=[r[0] for r in REFUSALS]
+)
+def test_a_refusal_is_a_status_with_the_words_of_a_real_server(client, what, method, path, body, status, message):
+    client.post(CONFIG_MAPS, config_map("a", k="v"))
+    where = CONFIG_MAPS.replace("configmaps", "nopes") if path.startswith("/..") else CONFIG_MAPS + path
+    answer = client(method, where, body)
+    assert answer.status == status
+    assert answer.body["kind"] == "Status"
+    assert message in answer.body["message"]
+
+
+def test_an_unknown_group_is_not_even_a_status(client):
+    answer = client("GET", "/apis/nope.example/v1/things")
+    assert (answer.status, answer.raw) == (404, b"404 page not found\n")
+
+
+def test_creating_in_a_missing_namespace_is_refused_and_listing_it_is_empty(client):
+    missing = "/api/v1/namespaces/missing/configmaps"
+    assert client("POST", missing, config_map("a")).body["message"] == 'namespaces "missing" not found'
+    assert client.get(missing)["items"] == []
+
+
+def test_a_stale_version_conflicts_and_an_update_without_one_wins(client):
+    made = client.post(CONFIG_MAPS, config_map("a", k="v"))
+    client.merge(f"{CONFIG_MAPS}/a", {"data": {"k": "w"}})
+    stale = client("PUT", f"{CONFIG_MAPS}/a", made)
+    assert stale.status == 409
+    assert "the object has been modified" in stale.body["message"]
+    assert client("PUT", f"{CONFIG_MAPS}/a", config_map("a", k="x")).status == 200
+
+
+def test_an_update_that_changes_nothing_keeps_the_version(client):
+    client.post(CONFIG_MAPS, config_map("a", k="v"))
+    first = client("PUT", f"{CONFIG_MAPS}/a", config_map("a", k="v")).body
+    again = client("PUT", f"{CONFIG_MAPS}/a", config_map("a", k="v")).body
+    assert first["metadata"]["resourceVersion"] == again["metadata"]["resourceVersion"]
+
+
+def test_the_generation_follows_the_spec_and_nothing_else(client):
+    client.post(DEPLOYMENTS, deployment())
+    path = f"{DEPLOYMENTS}/web"
+    assert client.merge(path, {"metadata": {"labels": {"x": "y"}}})["metadata"]["generation"] == 1
+    assert client.merge(path, {"spec": {"replicas": 2}})["metadata"]["generation"] == 2
+    assert client.merge(path, {"status": {"replicas": 99}})["metadata"]["generation"] == 2
+
+
+def test_the_status_is_changed_by_its_subresource_only(client):
+    client.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", WIDGETS)
+    widgets = "/apis/example.com/v1/namespaces/default/widgets"
+    client.wait(widgets, "widgets are served", lambda _: True)
+    client.post(
+        widgets, {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1}}
+    )
+    assert "status" not in client.merge(f"{widgets}/w", {"status": {"phase": "Ready"}})
+    changed = client.merge(f"{widgets}/w/status", {"status": {"phase": "Ready"}, "spec": {"size": 7}})
+    assert (changed["spec"], changed["status"]) == ({"size": 1}, {"phase": "Ready"})
+
+
+def test_unknown_fields_are_refused_strictly_warned_about_or_dropped(client):
+    wrong = deployment("fv")
+    wrong["spec"]["unknownField"] = 1
+    strict = client("POST", f"{DEPLOYMENTS}?fieldValidation=Strict", wrong)
+    assert strict.status == 400
+    assert 'strict decoding error: unknown field "spec.unknownField"' in strict.body["message"]
+    warned = client("POST", DEPLOYMENTS, wrong)
+    assert warned.headers["Warning"] == '299 - "unknown field \\"spec.unknownField\\""'
+    assert "unknownField" not in warned.body["spec"]
+
+
+def test_a_dry_run_answers_and_stores_nothing(client):
+    answer = client("POST", f"{CONFIG_MAPS}?dryRun=All", config_map("d", k="v"))
+    assert answer.status == 201
+    assert client("GET", f"{CONFIG_MAPS}/d").status == 404
+
+
+def test_pages_are_of_one_moment_even_when_objects_change_between_them(client):
+    for number in range(7):
+        client.post(CONFIG_MAPS, config_map(f"c{number}", k="v"))
+    first = client.get(f"{CONFIG_MAPS}?limit=3")
+    assert first["metadata"]["remainingItemCount"] == 4
+    client.merge(f"{CONFIG_MAPS}/c4", {"data": {"k": "changed"}})
+    client.delete(f"{CONFIG_MAPS}/c5")
+    client.post(CONFIG_MAPS, config_map("c9"))
+    rest = client.get(f"{CONFIG_MAPS}?limit=9&continue={first['metadata']['continue']}")
+    assert [item["metadata"]["name"] for item in rest["items"]] == ["c3", "c4", "c5", "c6"]
+    assert rest["items"][1]["data"] == {"k": "v"}
+    assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+def test_a_continue_token_older_than_the_history_is_gone(simulator, client, cluster):
+    for number in range(3):
+        client.post(CONFIG_MAPS, config_map(f"c{number}"))
+    first = client.get(f"{CONFIG_MAPS}?limit=1")
+    simulator.call(cluster._store.compact)
+    client.merge(f"{CONFIG_MAPS}/c0", {"data": {"k": "v"}})
+    simulator.call(cluster._store.compact)
+    answer = client("GET", f"{CONFIG_MAPS}?limit=1&continue={first['metadata']['continue']}")
+    assert (answer.status, answer.body["reason"]) == (410, "Expired")
+    assert answer.body["metadata"]["continue"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "found"),
+    [
+        ("odd%3D1", ["c1", "c3"]),
+        ("i+in+(1,2),odd!%3D1", ["c2"]),
+        ("!odd", []),
+        ("odd", ["c0", "c1", "c2", "c3"]),
+        ("i+notin+(0,1,2)", ["c3"]),
+        ("i>1", ["c2", "c3"]),
+    ],
+)
+def test_label_selectors_select(client, selector, found):
+    for number in range(4):
+        made = config_map(f"c{number}")
+        made["metadata"]["labels"] = {"i": str(number), "odd": str(number % 2)}
+        client.post(CONFIG_MAPS, made)
+    listed = client.get(f"{CONFIG_MAPS}?labelSelector={selector}")
+    assert [item["metadata"]["name"] for item in listed["items"]] == found
+
+
+def test_an_object_with_a_finalizer_waits_for_it(client):
+    held = config_map("held")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    client.post(CONFIG_MAPS, held)
+    assert client.delete(f"{CONFIG_MAPS}/held")["metadata"]["deletionTimestamp"]
+    again = client("POST", CONFIG_MAPS, config_map("held"))
+    assert "object is being deleted" in again.body["message"]
+    late = client(
+        "PATCH",
+        f"{CONFIG_MAPS}/held",
+        {"metadata": {"finalizers": ["example.com/hold", "example.com/x"]}},
+        "application/merge-patch+json",
+    )
+    assert late.status == 422
+    client.merge(f"{CONFIG_MAPS}/held", {"metadata": {"finalizers": None}})
+    assert client("GET", f"{CONFIG_MAPS}/held").status == 404
+
+
+def test_a_deletion_checks_its_preconditions(client):
+    made = client.post(CONFIG_MAPS, config_map("a"))
+    wrong = client("DELETE", f"{CONFIG_MAPS}/a", {"preconditions": {"uid": "x"}})
+    assert wrong.status == 409
+    right = client.delete(f"{CONFIG_MAPS}/a", {"preconditions": {"uid": made["metadata"]["uid"]}})
+    assert right["details"] == {"name": "a", "kind": "configmaps", "uid": made["metadata"]["uid"]}
+
+
+def test_discovery_tells_the_same_in_both_forms(client):
+    classic = {r["name"] for r in client.get("/apis/apps/v1")["resources"] if "/" not in r["name"]}
+    groups = client.get("/apis", Accept=AGGREGATED)["items"]
+    apps = next(group for group in groups if group["metadata"]["name"] == "apps")
+    assert {r["resource"] for r in apps["versions"][0]["resources"]} == classic
+
+
+@pytest.mark.parametrize("path", ["/apis", "/openapi/v3", "/openapi/v3/apis/apps/v1"])
+def test_documents_carry_an_etag_and_are_not_sent_twice(client, path):
+    first = client("GET", path, Accept=AGGREGATED)
+    again = client("GET", path, Accept=AGGREGATED, If_None_Match=first.headers["Etag"])
+    assert (again.status, again.raw) == (304, b"")
+
+
+def test_every_openapi_document_named_by_the_index_is_there_and_complete(client):
+    """A reference to a type that is missing makes clients drop the whole document."""
+    for path, link in client.get("/openapi/v3")["paths"].items():
+        document = client.get(link["serverRelativeURL"])
+        schemas = document["components"]["schemas"]
+
+        def references(value):
+            if isinstance(value, dict):
+                if isinstance(value.get("$ref"), str):
+                    yield value["$ref"].rpartition("/")[2]
+                for part in value.values():
+                    yield from references(part)
+            elif isinstance(value, list):
+                for part in value:
+                    yield from references(part)
+
+        assert set(references(schemas)) <= set(schemas), path
+
+
+def test_a_definition_brings_its_resource_and_takes_it_away(client):
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    before = client("GET", "/apis", Accept=AGGREGATED).headers["Etag"]
+    client.post(definitions, WIDGETS)
+    widgets = "/apis/example.com/v1/namespaces/default/widgets"
+    client.wait(widgets, "widgets are served", lambda _: True)
+    assert client("GET", "/apis", Accept=AGGREGATED).headers["Etag"] != before
+    client.post(
+        widgets, {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1}}
+    )
+    table = client.get(widgets, Accept=TABLE)
+    assert [row["cells"] for row in table["rows"]] == [["w", 1]]
+    client.delete(f"{definitions}/widgets.example.com")
+    client.wait_gone(f"{definitions}/widgets.example.com")
+    assert client("GET", widgets).status == 404
+
+
+def test_metadata_alone_can_be_asked_for(client):
+    client.post(CONFIG_MAPS, config_map("a", k="v"))
+    found = client.get(f"{CONFIG_MAPS}/a", Accept=PARTIAL)
+    assert found["kind"] == "PartialObjectMetadata"
+    assert "data" not in found
+
+
+def test_only_protobuf_answers_cannot_be_had(client):
+    assert client("GET", CONFIG_MAPS, Accept="application/vnd.kubernetes.protobuf").status == 406
+    assert client("GET", CONFIG_MAPS, Accept="application/vnd.kubernetes.protobuf,application/json").status == 200
+
+
+def test_a_wrong_token_is_refused(client):
+    answer = client("GET", "/api/v1/namespaces", Authorization="Bearer wrong")
+    assert (answer.status, answer.body["reason"]) == (401, "Unauthorized")
+
+
+def test_yaml_and_protobuf_bodies_are_read(client):
+    text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {day: '2026-11-23'}\n"
+    assert client("POST", CONFIG_MAPS, text, "application/yaml").body["data"] == {"day": "2026-11-23"}
+    broken = client("POST", CONFIG_MAPS, b"k8s\x00", "application/vnd.kubernetes.protobuf")
+    assert broken.status == 400
+
+
+def test_an_apply_creates_changes_and_conflicts(client):
+    path, apply = f"{CONFIG_MAPS}/s", "application/apply-patch+yaml"
+    first = client("PATCH", f"{path}?fieldManager=alpha", config_map("s", k="1"), apply)
+    assert first.status == 201
+    other = client("PATCH", f"{path}?fieldManager=beta", config_map("s", k="2"), apply)
+    assert other.status == 409
+    assert other.body["details"]["causes"] == [
+        {"reason": "FieldManagerConflict", "message": 'conflict with "alpha"', "field": ".data.k"}
+    ]
+    forced = client("PATCH", f"{path}?fieldManager=beta&force=true", config_map("s", k="2"), apply)
+    assert forced.body["data"] == {"k": "2"}
+    without = client("PATCH", path, config_map("s", k="2"), apply)
+    assert without.status == 422
+
+
+def test_every_cluster_is_a_world_of_its_own(simulator, client):
+    client.post(CONFIG_MAPS, config_map("mine"))
+    other = Client(simulator.add(f"c{len(simulator.clusters) + 1}"))
+    assert other("GET", f"{CONFIG_MAPS}/mine").status == 404
+
+
+def test_a_custom_resource_is_checked_by_its_schema(client):
+    client.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", WIDGETS)
+    widgets = "/apis/example.com/v1/namespaces/default/widgets"
+    client.wait(widgets, "widgets are served", lambda _: True)
+    wrong = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": "big"}}
+    refused = client("POST", widgets, wrong)
+    assert refused.status == 422
+    assert "spec.size in body must be of type integer" in refused.body["message"]
+
+
+def test_deleting_a_collection_takes_what_is_selected(client):
+    for name in ("a", "b"):
+        made = config_map(name)
+        made["metadata"]["labels"] = {"name": name}
+        client.post(CONFIG_MAPS, made)
+    client.delete(f"{CONFIG_MAPS}?labelSelector=name%3Da")
+    assert [item["metadata"]["name"] for item in client.get(CONFIG_MAPS)["items"]] == ["b"]
+
+
+def test_a_service_keeps_its_address_when_it_is_written_without(client):
+    services = "/api/v1/namespaces/default/services"
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}
+    address = client.post(services, service)["spec"]["clusterIP"]
+    assert client("PUT", f"{services}/s", service).body["spec"]["clusterIP"] == address
+    moved = client(
+        "PATCH",
+        f"{services}/s",
+        {"spec": {"clusterIP": "10.96.7.7", "clusterIPs": ["10.96.7.7"]}},
+        "application/merge-patch+json",
+    )
+    assert moved.status == 422
+
+
+@pytest.mark.slow
+def test_over_tls_clusters_insist_on_their_token(tmp_path):
+    with Simulator(clusters=1, tls=True) as simulator:
+        cluster = simulator.cluster("sim-1")
+        config = yaml.safe_load(cluster.kubeconfig())
+        authority = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"])
+        context = ssl.create_default_context(cadata=authority.decode())
+        request = urllib.request.Request(f"{cluster.server}/api/v1/namespaces")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, context=context)
+        refused.value.close()
+        assert refused.value.code == 401
+        request.add_header("Authorization", f"Bearer {config['users'][0]['user']['token']}")
+        with urllib.request.urlopen(request, context=context) as answer:
+            assert answer.status == 200
+        assert Helm(cluster, tmp_path)("list") == []
+
+
+def test_a_chart_repository_is_served_beside_the_clusters():
+    charts = ChartRepository(pack(find_charts()))
+    with (
+        Simulator(clusters=0, charts=charts) as simulator,
+        urllib.request.urlopen(f"{simulator.url}/charts/index.yaml") as index,
+    ):
+        assert index.read().startswith(b"apiVersion: v1")
+
+
+@pytest.mark.parametrize(
+    ("patch", "content_type"),
+    [
+        ({"spec": {"replicas": "three"}}, "application/merge-patch+json"),
+        ([{"op": "replace", "path": "/spec/replicas", "value": "three"}], "application/json-patch+json"),
+        ({"spec": {"replicas": "three"}}, "application/strategic-merge-patch+json"),
+    ],
+)
+def test_a_patch_that_leads_to_a_wrong_type_is_refused(client, patch, content_type):
+    """Otherwise controllers, which trust what is stored, would stumble over it for ever."""
+    client.post(DEPLOYMENTS, deployment(replicas=1))
+    answer = client("PATCH", f"{DEPLOYMENTS}/web", patch, content_type)
+    assert answer.status == 422
+    assert "cannot unmarshal string" in answer.body["message"]
+
+
+BAD_APPLIES = [
+    ("?fieldManager=a", {"metadata": {"name": "s"}}, 400, "invalid object type: /, Kind="),
+    ("?fieldManager=" + "x" * 129, config_map("s"), 422, "may not be more than 128 bytes"),
+    ("?fieldManager=a", {**config_map("s"), "nope": 1}, 500, ".nope: field not declared in schema"),
+    ("?fieldManager=a", config_map("other"), 400, "does not match the name on the URL"),
+    ("?fieldManager=a&fieldValidation=Wrong", config_map("s"), 422, 'supported values: "", "Ignore", "Strict", "Warn"'),
+]
+
+
+@pytest.mark.parametrize(("query", "body", "status", "message"), BAD_APPLIES, ids=[str(n) for n in range(5)])
+def test_an_apply_that_makes_no_sense_is_refused(client, query, body, status, message):
+    answer = client("PATCH", f"{CONFIG_MAPS}/s{query}", body, "application/apply-patch+yaml")
+    assert answer.status == status
+    assert message in answer.body["message"]
