@@ -1,9 +1,9 @@
 """Fixtures of the catalogs room."""
 
 import pytest
-from tests.rooms.catalogs.sites import NOW, Site, serving
 
 from addonry.catalogs import CatalogSettings, MemoryShelf, open_catalog
+from tests.rooms.catalogs.sites import NOW, Site, serving
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import json
 import tarfile
 
 import pytest
-from tests.rooms.catalogs.sites import an_archive
 
 from addonry.catalogs.archives import MOST_FILES, MOST_PACKED, MOST_UNPACKED, read_contents
 from addonry.model.errors import ChartRejected
 from addonry.simulator.charts import find_charts, pack
+from tests.rooms.catalogs.sites import an_archive
 
 CRD = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: %s}\n"
 

@@ -6,10 +6,10 @@ from importlib import resources
 import jsonschema
 import pytest
 import yaml
-from tests.rooms.catalogs.sites import NOW, a_component
 
 from addonry.catalogs import CatalogSettings, MemoryShelf, open_catalog
 from addonry.model.errors import InvalidParameter
+from tests.rooms.catalogs.sites import NOW, a_component
 
 
 def catalog_of(*directories, mirror=None):

@@ -8,7 +8,6 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.rooms.catalogs.sites import an_archive
 
 from addonry.catalogs.archives import read_contents
 from addonry.catalogs.documents import Unreadable, read_documents
@@ -17,6 +16,7 @@ from addonry.model.catalog import CatalogEntry, ChartSource, Fingerprints
 from addonry.model.errors import ChartRejected
 from addonry.model.ids import ComponentName
 from addonry.simulator.charts import find_charts, pack
+from tests.rooms.catalogs.sites import an_archive
 
 PACKED = pack(find_charts())
 TAR = gzip.decompress(an_archive(files={"values.yaml": "a: 1\n", "values.schema.json": "{}", "crds/a.yaml": ""}))

@@ -6,13 +6,13 @@ import hashlib
 
 import pytest
 from aiohttp import web
-from tests.rooms.catalogs.sites import NOW, Site, a_certificate, a_component, a_line, an_archive, an_index, serving
 
 from addonry.catalogs import CatalogSettings, MemoryShelf, open_catalog
 from addonry.catalogs.archives import MOST_PACKED
 from addonry.catalogs.repositories import LARGEST_INDEX, MOST_READ
 from addonry.model.errors import CatalogUnavailable, ChartRejected, ComponentNotFound
 from addonry.simulator.charts import ChartRepository, find_charts, pack
+from tests.rooms.catalogs.sites import NOW, Site, a_certificate, a_component, a_line, an_archive, an_index, serving
 
 GOOD = an_index(a_line("1.43.0"), a_line("1.45.0"), a_line("1.5.0"))
 

@@ -1,0 +1,196 @@
+"""What was found is recognised as components, under names that stay."""
+
+import random
+from datetime import UTC, datetime
+
+import pytest
+
+from addonry.model.catalog import CatalogEntry, Fingerprints
+from addonry.model.components import Found, Health, Inventory, Owner, Placement, ReleaseStatus, SourceKind
+from addonry.model.ids import Version
+from addonry.rules.matching import Image, image_version, main_image, recognise, split_chart_label, split_image
+from tests.builders import an_entry
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+COREDNS = an_entry(
+    "coredns",
+    aliases=("kube-dns",),
+    fingerprints=Fingerprints(
+        charts=("coredns",), workloads=(("Deployment", "coredns"),), images=("coredns/coredns", "coredns")
+    ),
+)
+METRICS = an_entry(
+    "metrics-server",
+    fingerprints=Fingerprints(
+        charts=("metrics-server",),
+        workloads=(("Deployment", "metrics-server"),),
+        images=("metrics-server/metrics-server",),
+    ),
+)
+ENTRIES = (COREDNS, METRICS)
+
+
+def a_release(
+    name: str, chart: str = "", namespace: str = "kube-system", status: ReleaseStatus = ReleaseStatus.DEPLOYED, **given
+) -> Found:
+    place = Placement(SourceKind.HELM, namespace, name)
+    return Found(place, Version("1.0.0"), "2.0", chart or name, Owner.HELM, Health.CURRENT, status=status, **given)
+
+
+def a_workload(name: str, *images: str, namespace: str = "kube-system", kind: str = "Deployment") -> Found:
+    place = Placement(SourceKind.WORKLOAD, namespace, name, kind)
+    version = image_version(images[0]) if images else Version("")
+    return Found(place, version, "", "", Owner.NOBODY, Health.CURRENT, images=images)
+
+
+def names(*found: Found, entries: tuple[CatalogEntry, ...] = ENTRIES) -> dict[str, str]:
+    """The recognised components: name, and what lies behind it."""
+    inventory = Inventory("v1.36.2", 3, frozenset(), found)
+    return {
+        component.name: f"{component.found.placement.namespace}/{component.found.placement.name}"
+        for component in recognise(inventory, entries, NOW)
+    }
+
+
+def test_a_release_is_recognised_by_its_chart_whatever_its_name():
+    assert names(a_release("dns", "coredns")) == {"coredns": "kube-system/dns"}
+
+
+def test_a_plain_workload_is_recognised_by_kind_and_name():
+    assert names(a_workload("coredns", "mirror.example/dns:1")) == {"coredns": "kube-system/coredns"}
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "coredns/coredns:1.11.1",
+        "registry.k8s.io/coredns/coredns:v1.11.1",
+        "registry.k8s.io/coredns:1.6.2",
+        "localhost:5000/mirror/coredns/coredns@sha256:" + "a" * 64,
+        "docker.io/library/coredns",
+    ],
+)
+def test_a_plain_workload_is_recognised_by_its_image(image):
+    assert names(a_workload("dns", image)) == {"coredns": "kube-system/dns"}
+
+
+@pytest.mark.parametrize("image", ["somebody/coredns:1", "coredns-helper:1", "example/xcoredns/coredns2:1"])
+def test_an_image_that_only_sounds_alike_is_not_taken(image):
+    assert names(a_workload("dns", image)) == {}
+
+
+def test_the_kind_counts():
+    assert names(a_workload("coredns", "x:1", kind="DaemonSet")) == {}
+
+
+def test_an_unknown_release_is_listed_and_an_unknown_workload_is_not():
+    assert names(a_release("shop"), a_workload("shop", "shop:1")) == {"shop": "kube-system/shop"}
+
+
+def test_a_bundle_that_contains_a_known_image_stays_what_it_is():
+    """Upgrading it as if it were the component would replace somebody's whole platform."""
+    assert names(a_release("platform", images=("coredns/coredns:1",))) == {"platform": "kube-system/platform"}
+
+
+def test_a_deployed_release_comes_before_a_plain_workload_of_the_same_component():
+    found = (a_workload("coredns", "coredns/coredns:1"), a_release("dns", "coredns", namespace="dns"))
+    assert names(*found) == {"coredns": "dns/dns", "coredns@kube-system": "kube-system/coredns"}
+
+
+def test_a_deployed_release_comes_before_a_failed_one():
+    found = (
+        a_release("dns", "coredns", status=ReleaseStatus.FAILED),
+        a_release("dns", "coredns", namespace="zone"),
+    )
+    assert names(*found) == {"coredns": "zone/dns", "coredns@kube-system": "kube-system/dns"}
+
+
+def test_of_two_workloads_the_one_in_the_usual_namespace_has_the_name():
+    found = (a_workload("coredns", namespace="a-test"), a_workload("coredns", namespace="kube-system"))
+    assert names(*found) == {"coredns": "kube-system/coredns", "coredns@a-test": "a-test/coredns"}
+
+
+def test_three_of_one_component_in_one_namespace_have_three_names():
+    found = [a_workload(name, "coredns/coredns:1") for name in ("coredns", "dns-1", "dns-2")]
+    assert set(names(*found)) == {"coredns", "coredns@kube-system", "coredns@kube-system.dns-2"}
+
+
+@pytest.mark.parametrize("name", ["coredns", "kube-dns"])
+def test_a_strange_release_does_not_take_the_name_of_a_component(name):
+    """Else a chart called coredns by somebody would be offered CoreDNS's versions."""
+    assert names(a_release(name, "my-dns")) == {f"{name}@kube-system": f"kube-system/{name}"}
+
+
+def test_the_same_releases_have_the_same_names_in_whatever_order_they_are_found():
+    found = [
+        a_release(name, chart, namespace)
+        for name, chart in (("a", "coredns"), ("b", "x"), ("coredns", "y"))
+        for namespace in ("one", "two")
+    ]
+    expected = names(*found)
+    dice = random.Random(7)
+    for _ in range(20):
+        dice.shuffle(found)
+        assert names(*found) == expected
+    assert len(expected) == len(found)
+
+
+def test_the_version_of_a_known_workload_is_the_tag_of_its_own_image():
+    found = a_workload("metrics-server", "mesh/proxy:9.9", "registry.k8s.io/metrics-server/metrics-server:v0.7.2")
+    inventory = Inventory("v1.36.2", 3, frozenset(), (found,))
+    (component,) = recognise(inventory, ENTRIES, NOW)
+    assert (component.version, component.in_catalog, component.observed_at) == ("v0.7.2", True, NOW)
+
+
+IMAGES = [
+    ("nginx", Image("", "nginx", "", "")),
+    ("nginx:1.2", Image("", "nginx", "1.2", "")),
+    ("team/app:1", Image("", "team/app", "1", "")),
+    ("registry.k8s.io/coredns/coredns:v1.11.1", Image("registry.k8s.io", "coredns/coredns", "v1.11.1", "")),
+    ("localhost:5000/app", Image("localhost:5000", "app", "", "")),
+    ("localhost/app:1", Image("localhost", "app", "1", "")),
+    ("host:5000/a/b:2@sha256:abc", Image("host:5000", "a/b", "2", "sha256:abc")),
+    ("quay.io/a@sha256:abc", Image("quay.io", "a", "", "sha256:abc")),
+    ("", Image("", "", "", "")),
+]
+
+
+@pytest.mark.parametrize(("text", "parts"), IMAGES)
+def test_an_image_is_read_as_registries_read_it(text, parts):
+    assert split_image(text) == parts
+
+
+VERSIONS = [
+    ("app:v1.2", {}, "v1.2"),
+    ("host:5000/app", {"app.kubernetes.io/version": "1.2"}, "1.2"),
+    ("app@sha256:0123456789abcdef", {}, "0123456789ab"),
+    ("app", {}, ""),
+]
+
+
+@pytest.mark.parametrize(("image", "labels", "version"), VERSIONS)
+def test_without_a_tag_the_label_says_the_version_and_at_last_the_digest(image, labels, version):
+    assert image_version(image, labels.items()) == version
+
+
+def test_the_main_container_is_the_one_called_like_the_workload():
+    sidecar_first = [("istio-proxy", "proxy:1"), ("controller", "ingress:2")]
+    assert main_image("ingress-nginx-controller", sidecar_first) == "ingress:2"
+    assert main_image("web", sidecar_first) == "proxy:1"
+    assert main_image("web", []) == ""
+
+
+LABELS = [
+    ("coredns-1.29.0", ("coredns", "1.29.0")),
+    ("kube-state-metrics-5.15.2", ("kube-state-metrics", "5.15.2")),
+    ("app-1.0.0_build.5", ("app", "1.0.0+build.5")),
+    ("cert-manager-v1.14.4", ("cert-manager", "v1.14.4")),
+    ("k8s-2048-1.0.0-rc.1", ("k8s", "2048-1.0.0-rc.1")),
+    ("nothing", ("nothing", "")),
+]
+
+
+@pytest.mark.parametrize(("label", "parts"), [each for each in LABELS if each[0] != "k8s-2048-1.0.0-rc.1"])
+def test_a_chart_label_is_split_into_name_and_version(label, parts):
+    assert split_chart_label(label) == parts
