@@ -11,6 +11,10 @@ One rule: modules here import nothing heavy at their top (no aiohttp, Rich, Star
 
 def main() -> None:
     """Run the command that the process was started with, and exit with its status."""
+    import sys
+
     from addonry.cli.root import addonry
 
-    addonry()
+    # Click would call it by the file that was started: `python -m addonry`, or the plugin's `kubectl-addonry`.
+    is_plugin = sys.argv[0].endswith("kubectl-addonry")
+    addonry(prog_name="kubectl addonry" if is_plugin else "addonry", complete_var="_ADDONRY_COMPLETE")

@@ -135,6 +135,8 @@ class KubeSettings:
     """The longest wait for an answer to one request."""
     helm_seconds: float = 120.0
     """The hard deadline of one Helm operation; then its process is killed."""
+    stall_seconds: float = 20.0
+    """How long a pod may be stalled (an image that cannot be pulled, a crash loop) before its rollout has failed."""
     may_run_plugins: bool = False
     """Whether a kubeconfig may name commands and files (the user's own, on the CLI; never an uploaded one)."""
 

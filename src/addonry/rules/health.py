@@ -119,11 +119,12 @@ FATAL: Final = frozenset(
         "CreateContainerConfigError",
         "CreateContainerError",
         "RunContainerError",
-        "Unschedulable",
         "Missing",
     }
 )
-"""Stalls that end a rollout when they last; others may be waited for as long as the caller likes."""
+"""Stalls that end a rollout when they last; others may be waited for as long as the caller likes. Unschedulable is none
+of them: an autoscaler takes minutes to bring the node that is missing.
+"""
 
 _SAME_AS: Final = {
     # The kubelet alternates between the error and its back-off; one name, so that the stall is one and its note stable.
@@ -227,6 +228,8 @@ def _deployment(state: WorkloadState) -> Assessment:
     if state.replicas > state.updated:
         old = state.replicas - state.updated
         return _moving(state, _percent(state), f"{old} of the old version {'is' if old == 1 else 'are'} still to end")
+    if state.replicas > state.desired:
+        return _moving(state, _percent(state), f"{state.replicas - state.desired} still to end")
     return _ready_and_available(state)
 
 
@@ -290,7 +293,7 @@ def _of(count: int, state: WorkloadState) -> str:
 
 def _stall_of_one(pod: PodState) -> Stall | None:
     if pod.unschedulable:
-        return Stall("Unschedulable", f"no node takes pod {pod.name}: {pod.unschedulable}", is_fatal=True)
+        return Stall("Unschedulable", f"no node takes pod {pod.name}: {pod.unschedulable}", is_fatal=False)
     if pod.phase == "Failed":
         reason = pod.reason or "PodFailed"
         return Stall(reason, f"pod {pod.name} has ended ({reason}): {pod.message}".rstrip(": "), is_fatal=False)

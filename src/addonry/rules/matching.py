@@ -148,7 +148,7 @@ def _as_installed(match: _Match) -> Found:
     return replace(match.found, version=Version(tag)) if tag else match.found
 
 
-_CHART_LABEL: Final = re.compile(r"(?P<name>.+?)-(?P<version>v?\d+(?:\.\d+)*(?:[-+_].*)?)\Z")
+_CHART_LABEL: Final = re.compile(r"(?P<name>.+?)-(?P<version>v?\d+(?:\.\d+)+(?:[-+_].*)?)\Z")
 
 
 def split_chart_label(label: str) -> tuple[str, str]:

@@ -81,7 +81,8 @@ def after_step(task: Task, outcome: Outcome, *, now: datetime) -> Task:
             change = replace(
                 change,
                 position=change.position + 1,
-                note=outcome.note,
+                # What the step has to say stands in its record; the note tells of the step that runs.
+                note="",
                 snapshot=outcome.snapshot or change.snapshot,
                 percent=max(change.percent, percent_done(change.plan, change.position + 1)),
             )

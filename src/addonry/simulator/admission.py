@@ -67,14 +67,14 @@ def _service(obj: Object, store: Store) -> None:
 
 
 def _free_address(store: Store) -> str:
-    taken = {record.decode().get("spec", {}).get("clusterIP") for record in store.list(SERVICES)}
+    taken = {record.decode().get("spec", {}).get("clusterIP") for record in store.records(SERVICES)}
     while (address := f"10.96.{random.randrange(256)}.{random.randrange(2, 255)}") in taken:  # noqa: S311 - an address
         pass
     return address
 
 
 def _all_ports(store: Store) -> Iterable[Mapping[str, Any]]:
-    for record in store.list(SERVICES):
+    for record in store.records(SERVICES):
         yield from record.decode().get("spec", {}).get("ports", [])
 
 

@@ -114,4 +114,4 @@ def micro_timestamp(moment: datetime) -> str:
 
 def read_timestamp(text: str) -> datetime:
     """The moment of a Kubernetes timestamp of either resolution."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)

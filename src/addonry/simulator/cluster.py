@@ -18,8 +18,8 @@ from addonry.simulator.life.controllers import start_life
 from addonry.simulator.messages import Request, Response, json_response
 from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES, DEFAULT_VERSION, populate
-from addonry.simulator.resources import Served
-from addonry.simulator.storage import Store
+from addonry.simulator.resources import Served, built_in
+from addonry.simulator.storage import ObjectKey, Store, new_uid
 from addonry.simulator.trouble import Trouble
 from addonry.simulator.writing import Writer
 
@@ -41,7 +41,7 @@ class LoggedRequest:
 class SimulatedCluster:
     """A cluster. All of it runs on the loop of its simulator; `trouble`, `requests` and `kubeconfig` serve any thread."""
 
-    def __init__(  # noqa: PLR0913 - one keyword for each thing that may differ
+    def __init__(
         self,
         name: str,
         *,
@@ -102,13 +102,25 @@ class SimulatedCluster:
 
     def export(self) -> dict[str, Any]:
         """A snapshot of all objects, to `load` into other clusters; it shares memory with this one."""
-        return {"kubernetes_version": self.kubernetes_version, **self._store.export()}
+        settled = self._life.is_idle
+        return {"kubernetes_version": self.kubernetes_version, "settled": settled, **self._store.export()}
 
     def load(self, snapshot: Mapping[str, Any]) -> None:
         """Become a copy of the cluster in the snapshot."""
         self.kubernetes_version = self._api.kubernetes_version = snapshot["kubernetes_version"]
         self._store.load(snapshot)
-        self._life.resume()
+        self._renew_identity()
+        self._life.resume(settled=snapshot["settled"])
+
+    def _renew_identity(self) -> None:
+        """Give the copy an identity: the uid of kube-system is what tools tell clusters apart by."""
+        namespaces = built_in("", "namespaces")
+        record = self._store.get(ObjectKey(namespaces.key, "", "kube-system"))
+        if record is not None:
+            namespace = record.decode()
+            namespace["metadata"]["uid"] = new_uid()
+            self._store.put(namespaces, namespace)
+            self._store.compact()
 
     # ------------------------------------------------------------------ for the server
 

@@ -21,6 +21,7 @@ from addonry.simulator.resources import BUILT_IN, Resource, Served
 
 _encode = msgspec.json.Encoder().encode
 _AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_OPENAPI_V2: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _IMMUTABLE: Final = ("Cache-Control", "public, immutable")
 
 SchemaOf = Callable[[Resource], TypeSchema | None]
@@ -88,6 +89,17 @@ class Discovery:
             return None
         extra = (_IMMUTABLE,) if request.query.get("hash") else ()
         return _tagged(request, self._document(path), *extra)
+
+    @staticmethod
+    def openapi_v2(request: Request) -> Response | None:
+        """`/openapi/v2`, as protobuf a document without any type; None in every other form.
+
+        kubectl asks for it to check a `kind: List` or an unknown kind on its own side, and skips what the document
+        does not know; without an answer it gives up. All types are in the OpenAPI v3 documents.
+        """
+        if "proto-openapi" not in request.accept:
+            return None
+        return Response(200, b"", _OPENAPI_V2)
 
     # ------------------------------------------------------------------ parts
 

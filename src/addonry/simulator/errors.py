@@ -8,6 +8,7 @@ See https://kubernetes.io/docs/reference/using-api/api-concepts/ and the `Status
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -109,6 +110,14 @@ def invalid(resource: Resource, name: str, causes: Sequence[tuple[str, str, str]
     return ApiError(422, "Invalid", message, details=details)
 
 
+def invalid_patch(result: Mapping[str, Any], why: str) -> ApiError:
+    """What a patch leads to is no object of its kind; the real server names neither the kind nor the object."""
+    shown = json.dumps(json.dumps(result, separators=(",", ":")))
+    message = f"Invalid value: {shown}: {why}"
+    cause = {"reason": "FieldValueInvalid", "message": message, "field": "patch"}
+    return ApiError(422, "Invalid", f' "" is invalid: patch: {message}', details={"causes": [cause]})
+
+
 def invalid_options(kind: str, reason: str, message: str, field: str) -> ApiError:
     """A query parameter or an options body is not acceptable."""
     return ApiError(
@@ -155,6 +164,12 @@ def not_acceptable() -> ApiError:
 def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
     return ApiError(415, "UnsupportedMediaType", message)
+
+
+def unsupported_patch_of_custom() -> ApiError:
+    """Custom resources have no strategic merge patch."""
+    accepted = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
+    return unsupported_media_type(accepted)
 
 
 def unsupported_patch() -> ApiError:

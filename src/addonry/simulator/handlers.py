@@ -7,6 +7,7 @@ decides nothing about objects. Every refusal is an `ApiError`, turned into a `St
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -32,10 +33,14 @@ _BODY_TYPES: Final = (JSON, YAML, PROTOBUF)
 _MAXIMUM_BODY: Final = 3 * 1024 * 1024
 _HEALTH: Final = ("/healthz", "/livez", "/readyz")
 _REVIEWS: Final = ("selfsubjectaccessreviews", "selfsubjectreviews")
+_VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
+_LONGEST_MANAGER: Final = 128
 _POLICIES: Final = ("Foreground", "Background", "Orphan")
 
 # What the answer to a deletion is when the object is gone at once; all others answer a Status.
 _ANSWERED_BY_OBJECT: Final = frozenset({("", "pods"), ("", "namespaces"), ("", "persistentvolumeclaims")})
+
+log = logging.getLogger(__name__)
 
 _decode_json = msgspec.json.Decoder().decode
 
@@ -56,6 +61,10 @@ class Api:
             return self._respond(request, ended)
         except ApiError as error:
             return json_response(error.status(), error.code, tuple(error.headers.items()))
+        except Exception as bug:
+            log.exception("No answer to %s %s", request.method, request.path)
+            failure = ApiError(500, "InternalError", f"Internal error occurred: {type(bug).__name__}: {bug}")
+            return json_response(failure.status(), failure.code)
 
     def _respond(self, request: Request, ended: Ended) -> Response:
         path = request.path.rstrip("/") or "/"
@@ -95,6 +104,8 @@ class Api:
             case "/openapi/v3":
                 return self._discovery.openapi_index(request)
         missing = text_response("404 page not found\n", 404)
+        if path == "/openapi/v2":
+            return self._discovery.openapi_v2(request) or missing
         if path.startswith("/openapi/v3/"):
             return self._discovery.openapi(request, path.removeprefix("/openapi/v3/")) or missing
         if path.startswith("/apis/") and path.count("/") == 2:
@@ -166,7 +177,7 @@ class Api:
         if content_type == APPLY and not request.query.get("fieldManager"):
             said = "Required value: is required for apply patch"
             raise errors.invalid_options("PatchOptions", "FieldValueRequired", said, "fieldManager")
-        body = _read_yaml(request.body, resource) if content_type == APPLY else _read_json(request.body, resource)
+        body = _read_yaml(request.body) if content_type == APPLY else _read_patch(request.body)
         if subresource == "scale":
             scale = self._writer.write_scale(resource, key, body, content_type, options)
             return json_response(scale)
@@ -254,18 +265,25 @@ class Api:
         """The object a client sent, whatever it is written in."""
         match request.content_type or JSON:
             case "application/json":
-                return _read_json(request.body, resource)
+                found = _read_json(request.body, resource)
             case "application/yaml":
-                return _read_yaml(request.body, resource)
+                found = _read_yaml(request.body)
             case "application/vnd.kubernetes.protobuf" if not resource.is_custom:
-                return _read_protobuf(request.body, resource)
-        raise errors.unsupported_media_type([JSON, YAML] if resource.is_custom else _BODY_TYPES)
+                found = _read_protobuf(request.body, resource)
+            case _:
+                raise errors.unsupported_media_type([JSON, YAML] if resource.is_custom else _BODY_TYPES)
+        if not isinstance(found, dict):
+            raise errors.bad_request(
+                f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
+                "json parse error: the body is not an object"
+            )
+        return found
 
     def _delete_options(self, request: Request, resource: Resource) -> DeleteOptions:
         body: Any = {}
         if request.body:
             is_protobuf = request.content_type == PROTOBUF
-            body = _read_protobuf(request.body, resource) if is_protobuf else _read_yaml(request.body, resource)
+            body = _read_protobuf(request.body, resource) if is_protobuf else _read_yaml(request.body)
         return _merged_delete_options(body if isinstance(body, dict) else {}, request.query)
 
     def _shown(
@@ -330,16 +348,24 @@ def _form(request: Request) -> Form:
 def _options(request: Request) -> WriteOptions:
     query = request.query
     dry_run = query.get("dryRun", "")
+    kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
     if dry_run not in ("", "All"):
-        kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
         said = f'Unsupported value: ["{dry_run}"]: supported values: "All"'
         raise errors.invalid_options(kind, "FieldValueNotSupported", said, "dryRun")
+    validation = query.get("fieldValidation", "")
+    if validation not in _VALIDATIONS:
+        listed = ", ".join(f'"{known}"' for known in _VALIDATIONS)
+        said = f'Unsupported value: "{validation}": supported values: {listed}'
+        raise errors.invalid_options(kind, "FieldValueNotSupported", said, "fieldValidation")
+    if len(query.get("fieldManager", "")) > _LONGEST_MANAGER:
+        said = f"Too long: may not be more than {_LONGEST_MANAGER} bytes"
+        raise errors.invalid_options(kind, "FieldValueTooLong", said, "fieldManager")
     # As documented for field managers: the first word of the user agent stands in for a missing name.
     manager = query.get("fieldManager") or request.user_agent.partition("/")[0] or "unknown"
     return WriteOptions(
         manager=manager,
         dry_run=bool(dry_run),
-        validation=query.get("fieldValidation") or "Warn",
+        validation=validation or "Warn",
         force=query.get("force", "") == "true",
     )
 
@@ -368,13 +394,21 @@ def _read_json(body: bytes, resource: Resource) -> Any:
         return _decode_json(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         text = body[:200].decode("utf-8", "replace") or "<empty>"
+        why = str(error) if body else "unexpected end of JSON input"
         raise errors.bad_request(
             f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
-            f"json parse error: {error} ({text})"
+            f"json parse error: {why} ({text})"
         ) from error
 
 
-def _read_yaml(body: bytes, resource: Resource) -> Any:
+def _read_patch(body: bytes) -> Any:
+    try:
+        return _decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.bad_request(f"error decoding patch: {error}") from error
+
+
+def _read_yaml(body: bytes) -> Any:
     try:
         return _decode_json(body)  # JSON is YAML, and nearly all clients send it
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -401,4 +435,4 @@ def _read_protobuf(body: bytes, resource: Resource) -> Object:
         return decode(body)
     except DecodeError as error:
         said = f"the object provided is unrecognized (must be of type {resource.kind}): {error}"
-        raise errors.bad_request(said) from error
+        raise errors.bad_request(f"{said} ({body[:200].hex()})") from error

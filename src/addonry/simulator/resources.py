@@ -82,10 +82,30 @@ flowcontrol.apiserver.k8s.io/v1  PriorityLevelConfiguration        prioritylevel
 
 # Kinds whose objects carry metadata.generation, as recorded; every custom resource does as well.
 _WITH_GENERATION: Final = frozenset(
-    "Pod ReplicationController DaemonSet Deployment ReplicaSet StatefulSet CronJob Job Ingress NetworkPolicy"
-    " PodDisruptionBudget CustomResourceDefinition FlowSchema PriorityLevelConfiguration CSIDriver IngressClass"
-    " ValidatingWebhookConfiguration MutatingWebhookConfiguration ValidatingAdmissionPolicy MutatingAdmissionPolicy"
-    " ValidatingAdmissionPolicyBinding MutatingAdmissionPolicyBinding".split()
+    (
+        "Pod",
+        "ReplicationController",
+        "DaemonSet",
+        "Deployment",
+        "ReplicaSet",
+        "StatefulSet",
+        "CronJob",
+        "Job",
+        "Ingress",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "CustomResourceDefinition",
+        "FlowSchema",
+        "PriorityLevelConfiguration",
+        "CSIDriver",
+        "IngressClass",
+        "ValidatingWebhookConfiguration",
+        "MutatingWebhookConfiguration",
+        "ValidatingAdmissionPolicy",
+        "MutatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "MutatingAdmissionPolicyBinding",
+    )
 )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from addonry.simulator.errors import bad_request
+from addonry.simulator.errors import ApiError, bad_request
 from addonry.simulator.resources import Resource
 
 _TOKEN: Final = re.compile(r"\s*(==|!=|=|\(|\)|,|!|>|<|[^\s,()=!<>]+)")
@@ -86,7 +86,7 @@ class _LabelParser:
             self._next()
             found.append(self._requirement())
         if self._peek():
-            self._refuse("',' or 'end of string'")
+            raise self._refusal("',' or 'end of string'")
         return tuple(found)
 
     def _requirement(self) -> Requirement:
@@ -109,19 +109,19 @@ class _LabelParser:
                 return Requirement(key, word, self._set())
             case "" | ",":
                 return Requirement(key, "exists")
-        return self._refuse("in, notin, =, ==, !=, gt, lt")
+        raise self._refusal("in, notin, =, ==, !=, gt, lt")
 
     def _set(self) -> frozenset[str]:
         if self._next() != "(":
             self._at -= 1
-            self._refuse("'('")
+            raise self._refusal("'('")
         values = [self._value()]
         while self._peek() == ",":
             self._next()
             values.append(self._value())
         if self._next() != ")":
             self._at -= 1
-            self._refuse("')'")
+            raise self._refusal("')'")
         return frozenset(values)
 
     def _value(self) -> str:
@@ -131,7 +131,7 @@ class _LabelParser:
     def _word(self) -> str:
         token = self._peek()
         if not token or token in ("=", "==", "!=", "(", ")", ",", "!", ">", "<"):
-            self._refuse("identifier")
+            raise self._refusal("identifier")
         return self._next()
 
     def _peek(self) -> str:
@@ -142,8 +142,8 @@ class _LabelParser:
         self._at += 1
         return token
 
-    def _refuse(self, expected: str) -> Any:
-        raise bad_request(f"unable to parse requirement: found '{self._peek()}', expected: {expected}")
+    def _refusal(self, expected: str) -> ApiError:
+        return bad_request(f"unable to parse requirement: found '{self._peek()}', expected: {expected}")
 
 
 # Beyond metadata.name and metadata.namespace, which every resource has.

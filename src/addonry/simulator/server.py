@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, MutableMapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
@@ -24,6 +25,7 @@ from addonry.simulator.cluster import SimulatedCluster
 from addonry.simulator.messages import Request, Response, text_response
 from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES, DEFAULT_VERSION
+from addonry.simulator.tls import Certificates, issue
 from addonry.simulator.trouble import ConnectionRefused
 
 Scope = MutableMapping[str, Any]
@@ -83,8 +85,9 @@ class SimulatorApp:
             return await cluster.respond(inner, ended.wait), cluster
         if self._charts is not None and request.path.startswith("/charts/"):
             status, headers, body = self._charts.respond(request.path.removeprefix("/charts/"), request.headers)
-            content_type = headers.pop("Content-Type", headers.pop("content-type", "application/octet-stream"))
-            return Response(status, body, content_type, tuple(headers.items())), None
+            content_type = headers.get("Content-Type", "application/octet-stream")
+            rest = ((name, value) for name, value in headers.items() if name not in ("Content-Type", "Content-Length"))
+            return Response(status, body, content_type, tuple(rest)), None
         return text_response("404 page not found\n", 404), None
 
     @staticmethod
@@ -181,10 +184,12 @@ class Simulator:
     """Simulated clusters on an address of this machine, for as long as the `with` block lasts.
 
     `clusters` is their number (named `sim-1`, `sim-2`, ...); `speed` shortens every simulated wait; a clock given
-    instead is used as it is. Each cluster starts empty but for its nodes and namespaces.
+    instead is used as it is. Each cluster starts empty but for its nodes and namespaces. With `tls` they have
+    certificates of an authority of their own and insist on their token; without, clients may leave it out, see
+    `SimulatedCluster`.
     """
 
-    def __init__(  # noqa: PLR0913 - one keyword for each thing that may differ
+    def __init__(
         self,
         *,
         clusters: int = 1,
@@ -194,12 +199,15 @@ class Simulator:
         speed: float = 1.0,
         kubernetes_version: str = DEFAULT_VERSION,
         nodes: int = DEFAULT_NODES,
+        tls: bool = False,
     ) -> None:
         self._count = clusters
         self._listen = listen
         self._charts = charts
         self.clock = clock or RealClock(speed)
         self._version, self._nodes = kubernetes_version, nodes
+        self._tls = tls
+        self._certificates: Certificates | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._app: SimulatorApp | None = None
         self._server: _Server | None = None
@@ -299,9 +307,12 @@ class Simulator:
             self._started.set()
 
     async def _serve(self) -> None:
-        with _bound(self._listen) as listener:
+        with _bound(self._listen) as listener, TemporaryDirectory(prefix="addonry-simulator-") as directory:
             host, port = listener.getsockname()[:2]
-            self.url = f"http://{host}:{port}"
+            shown = f"[{host}]" if ":" in host else host
+            self.url = f"{'https' if self._tls else 'http'}://{shown}:{port}"
+            if self._tls:
+                self._certificates = issue(Path(directory), host)
             self._loop = asyncio.get_running_loop()
             self._app = SimulatorApp(charts=self._charts)
             config = uvicorn.Config(
@@ -316,6 +327,8 @@ class Simulator:
                 access_log=False,
                 log_config=None,
                 log_level="error",
+                ssl_certfile=self._certificates.certificate_file if self._certificates else None,
+                ssl_keyfile=self._certificates.key_file if self._certificates else None,
                 timeout_keep_alive=300,
                 timeout_graceful_shutdown=2,
             )
@@ -351,6 +364,8 @@ class Simulator:
             schemas=self._schemas,
             kubernetes_version=self._version,
             nodes=self._nodes,
+            require_token=self._tls,
+            certificate_authority=self._certificates.authority if self._certificates else None,
             snapshot=snapshot,
         )
         return cluster

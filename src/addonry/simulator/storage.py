@@ -74,7 +74,7 @@ class Change:
     previous: Record | None
 
 
-class Expired(Exception):  # noqa: N818 - the API's own word for it
+class Expired(Exception):
     """The history no longer reaches back that far."""
 
     def __init__(self, oldest: int) -> None:
@@ -108,7 +108,7 @@ class Store:
         bucket = self._buckets.get(key.resource)
         return None if bucket is None else bucket.get((key.namespace, key.name))
 
-    def list(self, resource: ResourceKey, namespace: str = "") -> Iterable[Record]:
+    def records(self, resource: ResourceKey, namespace: str = "") -> Iterable[Record]:
         """Objects of one resource in the order the API lists them; an empty namespace means all."""
         bucket = self._buckets.get(resource)
         if not bucket:

@@ -339,8 +339,10 @@ TABLES: Final[Mapping[ResourceKey, tuple[str, Cells]]] = {
     ),
     ResourceKey("apps", "statefulsets"): (f"Ready Age {_WORKLOAD}", _stateful_set),
     ResourceKey("apps", "daemonsets"): (
-        "Desired:integer Current:integer Ready:integer Up-to-date:integer Available:integer Node_Selector Age "
-        f"{_WORKLOAD} Selector/1",
+        (
+            "Desired:integer Current:integer Ready:integer Up-to-date:integer Available:integer Node_Selector Age "
+            f"{_WORKLOAD} Selector/1"
+        ),
         _daemon_set,
     ),
     ResourceKey("batch", "jobs"): (f"Status Completions Duration Age {_WORKLOAD} Selector/1", _job),

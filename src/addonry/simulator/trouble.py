@@ -19,7 +19,7 @@ class Reachability(StrEnum):
     HANGING = auto()  # the connection stays open, and nothing comes
 
 
-class ConnectionRefused(Exception):  # noqa: N818 - tells the server to close, not the client that something is wrong
+class ConnectionRefused(Exception):
     """Close the connection without an answer."""
 
 

@@ -60,7 +60,7 @@ class Selection:
         )
 
     def records(self, store: Store) -> list[Record]:
-        return [r for r in store.list(self.resource.key, self.namespace) if self.has(r)]
+        return [r for r in store.records(self.resource.key, self.namespace) if self.has(r)]
 
 
 def select(resource: Resource, namespace: str, query: Mapping[str, str]) -> Selection:

@@ -18,14 +18,17 @@ from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
 from addonry.simulator.objects import (
     ApplyConflict,
+    FieldError,
     PatchError,
     Schemas,
     TypeSchema,
     apply,
     apply_defaults,
+    check_custom,
     check_immutable,
     check_required,
     check_types,
+    default_custom,
     json_patch,
     merge_patch,
     normalise,
@@ -113,7 +116,7 @@ class Writer:
         _check_name(obj, key)
         return self._update(resource, live, obj, options, subresource, warnings)
 
-    def patch(  # noqa: PLR0913 - the parts of a PATCH request
+    def patch(
         self,
         resource: Resource,
         key: ObjectKey,
@@ -132,7 +135,9 @@ class Writer:
         patched = self._patched(resource, live, body, content_type)
         warnings: tuple[str, ...] = ()
         if schema := self.schema_of(resource):
-            warnings = self._check_fields(resource, key.name, patched, schema, options, patching=True)
+            if not resource.is_custom and (problems := check_types(patched, schema)):
+                raise errors.invalid_patch(patched, str(problems[0]))
+            warnings = self._check_fields(resource, patched, schema, options, patching=True)
             patched = normalise(patched, schema)
         if patched.get("metadata", {}).get("name", key.name) != key.name:
             raise errors.bad_request(
@@ -277,14 +282,12 @@ class Writer:
         if problems:
             said = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
             raise errors.bad_request(said + str(problems[0]))
-        name = obj["metadata"].get("name", "")
-        warnings = self._check_fields(resource, name, obj, schema, options, patching=False)
+        warnings = self._check_fields(resource, obj, schema, options, patching=False)
         return normalise(obj, schema), warnings
 
     def _check_fields(
         self,
         resource: Resource,
-        name: str,
         obj: Object,
         schema: TypeSchema,
         options: WriteOptions,
@@ -298,8 +301,7 @@ class Writer:
             return tuple(unknown)
         message = f"strict decoding error: {', '.join(unknown)}"
         if patching:
-            # On a patch the real server answers 422 and names no object, see raw-errors of the recordings.
-            raise errors.invalid(resource, "", [("FieldValueInvalid", f"Invalid value: {message}", "patch")])
+            raise errors.invalid_patch(obj, message)
         kind, version = resource.kind, resource.version
         raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {message}')
 
@@ -349,13 +351,12 @@ class Writer:
             metadata.pop(member, None)
         if resource.subresource("status"):
             obj.pop("status", None)
-        if not resource.is_custom:
-            obj = apply_defaults(obj, resource.kind)
+        obj = self._with_defaults(resource, obj)
         metadata = obj["metadata"]
         if not metadata.get("name"):
             cause = ("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
             raise errors.invalid(resource, "", [cause])
-        self._refuse(resource, metadata["name"], check_required(obj))
+        self._refuse(resource, metadata["name"], [*check_required(obj), *_custom_errors(resource, obj)])
         self._check_namespace(resource, obj)
         now = timestamp(self.clock.now())
         if not tracked:
@@ -391,12 +392,12 @@ class Writer:
         name = live["metadata"]["name"]
         self._check_versions(resource, live, new)
         new = _limited_to(resource, live, new, subresource)
-        if not resource.is_custom:
-            new = apply_defaults(new, resource.kind)
+        new = self._with_defaults(resource, new)
         admission.carry_over(resource.key, live, new)
         self._check_finalizers(resource, live, new)
         if not subresource:
-            self._refuse(resource, name, [*check_immutable(live, new), *check_required(new)])
+            found = [*check_immutable(live, new), *check_required(new), *_custom_errors(resource, new)]
+            self._refuse(resource, name, found)
         if (resource.has_generation or resource.is_custom) and _specified(new) != _specified(live):
             new["metadata"]["generation"] = live["metadata"].get("generation", 0) + 1
         if not tracked:
@@ -452,7 +453,7 @@ class Writer:
                     return _object(strategic_merge(live, body, self.schema_of(resource)))
         except PatchError as error:
             raise _refused_patch(resource, live["metadata"]["name"], error) from error
-        raise errors.unsupported_patch()
+        raise errors.unsupported_patch_of_custom()
 
     def _apply(
         self,
@@ -464,15 +465,16 @@ class Writer:
         subresource: str,
     ) -> Written:
         body = _object(body)
-        _check_kind(resource, body)
         if not body.get("kind") or not body.get("apiVersion"):
-            missing = "kind" if not body.get("kind") else "apiVersion"
-            raise ApiError(400, "BadRequest", f"Object '{missing.capitalize()}' is missing in the applied object")
+            group, _, version = str(body.get("apiVersion") or "").rpartition("/")
+            raise errors.bad_request(f"invalid object type: {group}/{version}, Kind={body.get('kind') or ''}")
+        _check_kind(resource, body)
         metadata = body.setdefault("metadata", {})
-        metadata.setdefault("name", key.name)
-        if key.namespace:
-            metadata.setdefault("namespace", key.namespace)
-        _check_name(body, key)
+        # Only checked here: what goes into messages about the applied object is what the client sent.
+        _check_name({"metadata": dict(metadata)}, key)
+        if record is None and metadata.get("uid"):
+            why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
+            raise errors.conflict(resource, key.name, why)
         live = None if record is None else self.full(resource, record)
         if live is not None and metadata.get("resourceVersion", "") not in ("", live["metadata"]["resourceVersion"]):
             raise errors.modified(resource, key.name)
@@ -495,10 +497,20 @@ class Writer:
         if live is None:
             if subresource:
                 raise errors.not_found(resource, key.name)
+            merged["metadata"] = {**merged.get("metadata", {}), "name": key.name}
+            if key.namespace:
+                merged["metadata"]["namespace"] = key.namespace
             return self._create(resource, merged, options, tracked=True)
         return self._update(resource, live, merged, options, subresource, tracked=True)
 
     # ------------------------------------------------------------------ parts
+
+    @staticmethod
+    def _with_defaults(resource: Resource, obj: Object) -> Object:
+        if not resource.is_custom:
+            return apply_defaults(obj, resource.kind)
+        filled: Object = default_custom(obj, resource.openapi_schema) if resource.openapi_schema else obj
+        return filled
 
     def _existing(self, resource: Resource, key: ObjectKey) -> Record:
         record = self.store.get(key)
@@ -513,6 +525,10 @@ class Writer:
 
 
 _SCALE: Final = Resource("autoscaling", "v1", "Scale", "scales", "scale", namespaced=True)
+
+
+def _custom_errors(resource: Resource, obj: Object) -> list[FieldError]:
+    return check_custom(obj, resource.openapi_schema) if resource.openapi_schema else []
 
 
 def _path(written: str) -> tuple[str, ...]:
@@ -546,7 +562,13 @@ def _check_kind(resource: Resource, obj: Any) -> None:
     kind, api_version = obj.get("kind") or resource.kind, obj.get("apiVersion") or resource.api_version
     if kind != resource.kind:
         version = str(api_version).rpartition("/")[2]
-        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}')
+        # Go's name of the internal package of a group is its first word, and "core" for the group without a name.
+        known = resource.group.partition(".")[0] or "core"
+        raise errors.bad_request(
+            f'{kind} in version "{version}" cannot be handled as a {resource.kind}: '
+            f"converting ({version}.{kind}) to ({known}.{resource.kind}): "
+            "unknown conversion"
+        )
     if api_version != resource.api_version:
         version = str(api_version).rpartition("/")[2]
         raise errors.bad_request(

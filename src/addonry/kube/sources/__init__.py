@@ -1,16 +1,21 @@
 """Component sources: how a component can live on a cluster.
 
 One module per source, one entry in SOURCES; the contract suite in ``tests/rooms/kube`` runs against each without
-further asking. A source is given the cluster's Api and settings and keeps no state of its own.
+further asking. A source is given the cluster's Api, the settings and a kubeconfig for child processes. It keeps no
+state of its own: ``kube.cluster`` makes a new one for each call, so that the kubeconfig's token is never stale.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from addonry.kube import DryRun, Target
+from addonry.kube import DryRun, KubeSettings, Target
 from addonry.model.components import Found, Placement, SourceKind
 from addonry.model.ids import TaskId
 from addonry.model.tasks import Snapshot
+
+if TYPE_CHECKING:
+    from addonry.kube.api import Api
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,9 +60,26 @@ class Source(Protocol):
         ...
 
 
-def source_of(kind: SourceKind) -> str:
-    """The module that implements *kind*; ``kube.cluster`` builds it with its Api."""
-    return {SourceKind.HELM: "helm", SourceKind.WORKLOAD: "workload"}[kind]
+def _helm(api: "Api", settings: KubeSettings, kubeconfig: str) -> Source:
+    from addonry.kube.sources.helm import HelmSource
+
+    return HelmSource(api, settings, kubeconfig)
 
 
-__all__ = ["ObjectRef", "Source", "source_of"]
+def _workload(api: "Api", settings: KubeSettings, kubeconfig: str) -> Source:
+    from addonry.kube.sources.workload import WorkloadSource
+
+    return WorkloadSource(api, settings, kubeconfig)
+
+
+SOURCES: Final[Mapping[SourceKind, Callable[["Api", KubeSettings, str], Source]]] = {
+    SourceKind.HELM: _helm,
+    SourceKind.WORKLOAD: _workload,
+}
+"""How a source is made: of the Api, the settings, and a self-contained kubeconfig (``Access.for_helm``).
+
+The server's address, for locks, is ``Api.server``. A plain workload's Found is made by ``inventory.found_workload``,
+so that a single look and a scan say the same version.
+"""
+
+__all__ = ["SOURCES", "ObjectRef", "Source"]

@@ -25,7 +25,7 @@ async def run(task: Task, world: World) -> Outcome:
 
 def _trouble(component: str, reason: str, note: str, world: World) -> Trouble:
     if reason == "RolloutTimeout":
-        words = f"{component} did not become ready within {world.patience.rollout:.0f} s: {note}"
+        words = f"{component} did not become ready within {world.patience.rollout:.0f} s: {note}."
     else:
-        words = f"The rollout of {component} failed ({reason}): {note}"
-    return Trouble(reason, words, "It is being rolled back; correct the cause and ask for the upgrade again.")
+        words = f"The rollout of {component} failed ({reason}): {note}."
+    return Trouble(reason, words, "Correct the cause and ask for the change again.")

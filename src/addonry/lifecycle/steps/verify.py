@@ -18,7 +18,7 @@ async def run(task: Task, world: World) -> Outcome:
         if await time_in_step(task, world) < timedelta(seconds=world.patience.settle):
             return Again(0.5, look.note, percent=look.percent)
         return Broken(
-            Trouble(look.stall or "Unhealthy", f"{change.component} is not well after the upgrade: {look.note}")
+            Trouble(look.stall or "Unhealthy", f"{change.component} is not well after the {change.kind}: {look.note}.")
         )
     component = await remember(task, world)
     if component is None or not same_version(component.version, change.to_version):

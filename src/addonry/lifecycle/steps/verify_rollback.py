@@ -28,7 +28,7 @@ async def run(task: Task, world: World) -> Outcome:
     return Broken(
         Trouble(
             "RollbackFailed",
-            f"{change.component} is not well after the rollback: {look.note}",
+            f"{change.component} is not well after the rollback: {look.note}.",
             f"Look at it: kubectl -n {change.placement.namespace} get pods",
         )
     )

@@ -29,7 +29,7 @@ class ApiServices:
         if is_kind(change, API_SERVICES):
             return (change.record.key,)
         if is_kind(change, SERVICES, PODS):
-            return tuple(record.key for record in self._world.store.list(API_SERVICES.key))
+            return tuple(record.key for record in self._world.store.records(API_SERVICES.key))
         return ()
 
     def reconcile(self, key: ObjectKey) -> None:
@@ -61,7 +61,7 @@ class ApiServices:
                 f"service/{service['name']} in {where[len(service['name']) + 6 :]} is not present",
             )
         selector = selectors.from_object({"matchLabels": found["spec"].get("selector") or {}})
-        pods = self._world.store.list(PODS.key, service["namespace"])
+        pods = self._world.store.records(PODS.key, service["namespace"])
         chosen = [r.decode() for r in pods if selector and selectors.matches(selector, r.labels)]
         if not any(is_active(pod) and is_ready(pod) for pod in chosen):
             return "False", "MissingEndpoints", f"endpoints for service/{service['name']} in {where} have no addresses"

@@ -57,12 +57,26 @@ class Life:
             Garbage(world),
             Namespaces(world),
         )
+        self._remembering = tuple(c for c in self._controllers if isinstance(c, Definitions | Garbage))
         self._unsubscribe = store.subscribe(self._take)
 
-    def resume(self) -> None:
-        """Look at every object again, after a snapshot was loaded."""
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing will happen by itself."""
+        return not self._queue and not self._timers
+
+    def resume(self, *, settled: bool) -> None:
+        """Get to know the objects of a snapshot, and look after those that may not be as they should.
+
+        A settled snapshot needs no second look at every object, which makes thousands of copies affordable; only
+        those controllers are told that remember something about objects at rest.
+        """
         for record in list(self._store.everything()):
-            self._take(Change(ChangeType.ADDED, record.version, record, None))
+            change = Change(ChangeType.ADDED, record.version, record, None)
+            self._world.note(change)
+            for controller in self._remembering if settled else self._controllers:
+                for key in controller.keys(change):
+                    self._enqueue(controller, key)
 
     def stop(self) -> None:
         """No controller acts any more."""
@@ -89,6 +103,9 @@ class Life:
         for _ in range(min(_SLICE, len(self._queue))):
             task = next(iter(self._queue))
             controller = self._queue.pop(task)
+            # Whoever still needs waking asks again each time; so what has come to rest leaves no timer behind.
+            if known := self._timers.pop(task, None):
+                known[1].cancel()
             try:
                 controller.reconcile(task[1])
             except Exception:

@@ -70,7 +70,7 @@ class Definitions:
         world, spec = self._world, definition["spec"]
         where = ResourceKey(spec["group"], spec["names"]["plural"])
         left = False
-        for record in list(world.store.list(where)):
+        for record in list(world.store.records(where)):
             gone = is_leaving(record.decode()) or not resources
             left = left or gone or remove(world.store, world.clock, resources[0], record) is not None
         if left:

@@ -41,7 +41,7 @@ class DaemonSets:
         if is_kind(change, PODS):
             return self._world.owner_keys(change.record, DAEMON_SETS)
         if is_kind(change, NODES):
-            return tuple(record.key for record in self._world.store.list(DAEMON_SETS.key))
+            return tuple(record.key for record in self._world.store.records(DAEMON_SETS.key))
         return ()
 
     def reconcile(self, key: ObjectKey) -> None:
@@ -65,7 +65,7 @@ class DaemonSets:
 
     def _nodes(self, workload: Object) -> list[str]:
         spec = workload["spec"]["template"]["spec"]
-        nodes = (record.decode() for record in self._world.store.list(NODES.key))
+        nodes = (record.decode() for record in self._world.store.records(NODES.key))
         return [node["metadata"]["name"] for node in nodes if matches_node(spec, node)]
 
     def _pods(self, workload: Object) -> dict[str, list[Object]]:

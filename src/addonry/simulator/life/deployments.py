@@ -170,6 +170,8 @@ class Deployments:
         minimum = limits.replicas - limits.unavailable
         new_unavailable = new["spec"].get("replicas", 0) - _available(new)
         spare = total - minimum - new_unavailable
+        if spare <= 0:
+            return  # also while the status of a ReplicaSet still lags behind a size that was just changed
         for replica_set in filled:
             broken = replica_set["spec"]["replicas"] - _available(replica_set)
             taken = max(min(broken, spare), 0)
@@ -179,7 +181,7 @@ class Deployments:
             ):
                 self._scale(deployment, replica_set, replica_set["spec"]["replicas"] - taken, limits)
                 spare -= taken
-        surplus = sum(_available(s) for s in everything) - minimum
+        surplus = min(sum(_available(s) for s in everything) - minimum, spare)
         for replica_set in filled:
             taken = min(surplus, replica_set["spec"]["replicas"])
             if taken > 0:

@@ -61,13 +61,13 @@ class Jobs:
             verdict = ("Failed", "DeadlineExceeded", "Job was active longer than specified deadline")
         else:
             verdict = None
-            for _ in range(min(job["spec"].get("parallelism", 1), wanted - succeeded) - len(active)):
-                active.append(self._start(job))
+            missing = min(job["spec"].get("parallelism", 1), wanted - succeeded) - len(active)
+            active += [self._start(job) for _ in range(missing)]
         if verdict is not None:
-            self._end(job, status, verdict, active)
+            self._end(status, verdict, active)
             failed += len(active) if verdict[0] == "Failed" else 0
             active = []
-        self._count(job, status, active=active, succeeded=succeeded, failed=failed)
+        self._count(status, active=active, succeeded=succeeded, failed=failed)
         self._world.set_status(JOBS, job, status)
         if verdict is not None:
             word = "Completed" if verdict[0] == "Complete" else verdict[1]
@@ -96,7 +96,7 @@ class Jobs:
         if not any(c["type"] == "Suspended" and c["status"] == "True" for c in known):
             status["conditions"] = [self._condition("Suspended", "True", "JobSuspended", "Job suspended")]
         status.pop("startTime", None)
-        self._count(job, status, active=[], succeeded=status.get("succeeded", 0), failed=status.get("failed", 0))
+        self._count(status, active=[], succeeded=status.get("succeeded", 0), failed=status.get("failed", 0))
         self._world.set_status(JOBS, job, status)
 
     def _is_overdue(self, key: ObjectKey, job: Object) -> bool:
@@ -123,7 +123,7 @@ class Jobs:
         self._world.event(JOBS, job, "SuccessfulCreate", message, by=_COMPONENT)
         return pod
 
-    def _end(self, job: Object, status: dict[str, Any], verdict: tuple[str, str, str], active: list[Object]) -> None:
+    def _end(self, status: dict[str, Any], verdict: tuple[str, str, str], active: list[Object]) -> None:
         kind, reason, message = verdict
         for pod in active:
             self._world.remove(PODS, pod)
@@ -149,7 +149,7 @@ class Jobs:
             self._world.remove(JOBS, job)
 
     @staticmethod
-    def _count(job: Object, status: dict[str, Any], *, active: list[Object], succeeded: int, failed: int) -> None:
+    def _count(status: dict[str, Any], *, active: list[Object], succeeded: int, failed: int) -> None:
         counts = {"active": len(active), "succeeded": succeeded, "failed": failed}
         for name, count in counts.items():
             status.pop(name, None)

@@ -72,7 +72,7 @@ class Pods:
                 return ()
             return (change.record.key,)
         if is_kind(change, NODES):
-            return tuple(r.key for r in self._world.store.list(PODS.key) if not r.decode()["spec"].get("nodeName"))
+            return tuple(r.key for r in self._world.store.records(PODS.key) if not r.decode()["spec"].get("nodeName"))
         return ()
 
     def reconcile(self, key: ObjectKey) -> None:
@@ -89,7 +89,7 @@ class Pods:
     # ------------------------------------------------------------------ placing
 
     def _schedule(self, pod: Object) -> None:
-        nodes = [record.decode() for record in self._world.store.list(NODES.key)]
+        nodes = [record.decode() for record in self._world.store.records(NODES.key)]
         fitting = [node for node in nodes if _fits(pod, node)]
         if not fitting:
             self._unschedulable(pod, len(nodes))
@@ -150,7 +150,7 @@ class Pods:
         if status["phase"] == "Running" and _ends(pod) and is_ready(pod):
             self._finish(pod)
             return
-        self._arrive(key, pod)
+        self._arrive(pod)
 
     def _begin(self, pod: Object) -> None:
         node = self._world.get(ObjectKey(NODES.key, "", pod["spec"]["nodeName"]))
@@ -164,7 +164,7 @@ class Pods:
         self._due[pod["metadata"]["uid"]] = self._world.clock.elapsed() + READY_SECONDS
         self._world.put(PODS, pod)
 
-    def _arrive(self, key: ObjectKey, pod: Object) -> None:
+    def _arrive(self, pod: Object) -> None:
         """The time of the containers has come: each meets its fate."""
         uid, now = pod["metadata"]["uid"], timestamp(self._world.clock.now())
         del self._due[uid]
@@ -262,7 +262,7 @@ def matches_node(spec: Mapping[str, Any], node: Object) -> bool:
     terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms")
     if not terms:
         return True
-    known = {"In", "NotIn", "Exists", "DoesNotExist"}
+    known = {"In", "NotIn", "Exists", "DoesNotExist"}  # Gt and Lt are rare and select nothing out
     return any(
         selectors.matches(
             selectors.from_object(
@@ -275,19 +275,16 @@ def matches_node(spec: Mapping[str, Any], node: Object) -> bool:
 
 
 def _ends(pod: Object) -> bool:
-    return pod["spec"].get("restartPolicy", "Always") != "Always"
+    return bool(pod["spec"].get("restartPolicy", "Always") != "Always")
 
 
 def _is_settled(pod: Object) -> bool:
     """Whether nothing more will happen by itself, for a Pod that came with a snapshot."""
     if _ends(pod):
         return False
-    waiting = [c["state"].get("waiting", {}).get("reason") for c in pod["status"]["containerStatuses"]]
-    return (
-        is_ready(pod)
-        or "ImagePullBackOff" in waiting
-        or all("running" in c["state"] for c in pod["status"]["containerStatuses"])
-    )
+    states = [c["state"] for c in pod["status"]["containerStatuses"]]
+    is_refused: bool = any(state.get("waiting", {}).get("reason") == "ImagePullBackOff" for state in states)
+    return is_refused or is_ready(pod) or all("running" in state for state in states)
 
 
 def _after(

@@ -51,7 +51,8 @@ class ReplicaSets:
         surplus = len(active) - wanted
         if surplus > 0:
             # Not ready before ready, younger before older, as documented for scaling down.
-            order = sorted(reversed(active), key=is_ready)
+            youngest_first = list(reversed(active))
+            order = sorted(youngest_first, key=is_ready)
             for pod in order[:surplus]:
                 self._world.remove(PODS, pod)
                 self._tell(replica_set, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")

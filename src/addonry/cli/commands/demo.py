@@ -1,0 +1,73 @@
+"""``addonry demo``: the whole story on simulated clusters."""
+
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from addonry.cli.help import examples
+
+if TYPE_CHECKING:
+    from addonry.cli.story import Story
+
+
+@click.command(
+    epilog=examples("addonry demo", "addonry demo < /dev/null    # ends with the story, status 0 if all came true")
+)
+@click.option(
+    "--clusters", type=click.IntRange(1, 50), default=3, show_default=True, help="How many simulated clusters."
+)
+def demo(clusters: int) -> None:
+    """Tell the whole story on simulated clusters, in about a minute.
+
+    Scan, status, an upgrade of three components during which the service is killed and started again, and an upgrade
+    to a broken version that rolls itself back. Each claim is proved by the cluster itself; the exit status is 1 and
+    the part is named if one does not come true. On a terminal everything then stays up to be tried, until Ctrl-C.
+    Nothing is left behind.
+    """
+    from addonry.cli.story import setting
+
+    # So that a kill of this process, too, ends the children and removes the folder.
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with TemporaryDirectory(prefix="addonry-demo-") as folder:
+            click.echo(f"Simulated clusters are being filled with older versions ({clusters} clusters) ...")
+            with setting(Path(folder), clusters=clusters) as story:
+                story.tell()
+                click.secho(f"\nEverything came true, in {time.monotonic() - story.began:.0f} s.", bold=True)
+                if sys.stdin.isatty() and sys.stdout.isatty():
+                    _stay(story)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _stay(story: "Story") -> None:
+    data, kubeconfig = story.service.data, story.clusters.kubeconfigs["sim-1"]
+    address = story.session.client.address
+    click.echo(
+        f"""
+The service stays up at {address} until Ctrl-C; its access key is in {data / "root.key"}.
+Things to try, in another terminal:
+
+  export ADDONRY_DATA={data}
+  addonry status sim-2
+  addonry upgrade sim-2 metrics-server coredns --wait
+  addonry tasks list
+  addonry status sim-1 -o xml
+  kubectl --kubeconfig {kubeconfig} get pods -A
+  helm --kubeconfig {kubeconfig} list -A
+  curl {address}/healthz
+"""
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            signal.pause()

@@ -1,0 +1,175 @@
+"""``addonry scan``: look at one cluster, without a service and without writing anything."""
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from addonry.cli.errors import WrongUsage
+from addonry.cli.kubeconfigs import Chosen, read_kubeconfig
+from addonry.cli.help import examples
+from addonry.cli.output import Format, Table, lines_of, output_option, show
+
+if TYPE_CHECKING:
+    from addonry.lifecycle import ComponentStatus
+    from addonry.lifecycle.discover import Scan
+
+COLUMNS: Final = ("COMPONENT", "VERSION", "OWNER", "NAMESPACE", "NEWEST", "STATE")
+_TARGET: Final = re.compile(r"v?1\.\d{1,3}(\.\d{1,3})?")
+
+
+@click.command(
+    epilog=examples(
+        "addonry scan",
+        "addonry scan --context prod-admin --target 1.37",
+        "addonry scan --kubeconfig ./sim-1.kubeconfig -o json",
+    )
+)
+@click.option("--kubeconfig", metavar="FILE", help="The kubeconfig; - reads it from stdin.  [env: KUBECONFIG]")
+@click.option("--context", metavar="NAME", help="The context to use; otherwise the current one.")
+@click.option("--target", metavar="1.NN", help="Choose versions that fit this Kubernetes instead of the one that runs.")
+@click.option("--chart-mirror", metavar="URL", help="One chart repository in place of all that the catalog names.")
+@click.option("--catalog", metavar="DIR", help="A directory of component files of your own, over the packaged ones.")
+@output_option()
+@click.pass_context
+def scan(
+    ctx: click.Context,
+    kubeconfig: str | None,
+    context: str | None,
+    target: str | None,
+    chart_mirror: str | None,
+    catalog: str | None,
+    output: Format,
+) -> None:
+    """Look at a cluster: what runs, what fits, what blocks. Writes nothing, and needs no service.
+
+    NEWEST is the newest version that fits the cluster's Kubernetes, or the one of --target. STATE is READY (it can
+    be upgraded now), UP TO DATE, UNKNOWN (no catalog knows its versions), or BLOCKED with the first reason; reasons
+    and remedies stand below the table.
+    """
+    if target and not _TARGET.fullmatch(target):
+        raise WrongUsage(f"--target {target!r} is no Kubernetes version; give one like 1.37.", ctx=ctx)
+    chosen = read_kubeconfig(kubeconfig, context)
+    own = Path(catalog).expanduser() if catalog else None
+    seen, problems = asyncio.run(_look(chosen, target or "", chart_mirror, own))
+    told = _told(seen, problems, target or "")
+    show(told, output, lambda: table_of(told))
+
+
+async def _look(
+    chosen: Chosen, target: str, mirror: str | None, directory: Path | None
+) -> "tuple[Scan, dict[str, str]]":
+    from datetime import UTC, datetime
+
+    from addonry.app import catalog_settings, kube_settings
+    from addonry.catalogs import MemoryShelf, open_catalog
+    from addonry.kube import open_cluster
+    from addonry.lifecycle.discover import scan_once
+    from addonry.settings import load_settings
+
+    settings = load_settings(os.environ, chart_mirror=mirror, catalog_directory=directory)
+    # What little must be a file for a moment goes to a temporary folder.
+    with TemporaryDirectory(prefix="addonry-") as folder:
+        live = open_cluster(chosen.text(), kube_settings(settings, Path(folder), may_run_plugins=True))
+        catalog = open_catalog(catalog_settings(settings, None), MemoryShelf(), now=lambda: datetime.now(UTC))
+        try:
+            seen = await scan_once(live, catalog, name=chosen.context, kubernetes=_whole(target))
+            return seen, dict(catalog.problems())
+        finally:
+            await live.close()
+            await catalog.close()
+
+
+def _whole(target: str) -> str:
+    """``1.37`` as the version ``v1.37.0``."""
+    if not target:
+        return ""
+    bare = target.removeprefix("v")
+    return f"v{bare}" if bare.count(".") == 2 else f"v{bare}.0"
+
+
+def _told(seen: "Scan", problems: dict[str, str], target: str) -> dict[str, Any]:
+    return {
+        "kubernetes": seen.inventory.kubernetes,
+        "target": target,
+        "nodes": seen.inventory.nodes,
+        "denied": list(seen.inventory.denied),
+        "catalog_problems": problems,
+        "components": [_component(status) for status in seen.components],
+    }
+
+
+def _component(status: "ComponentStatus") -> dict[str, Any]:
+    """One component, with the members that the API's ListClusterComponents gives it."""
+    assert status.component is not None, "a scan tells of what is there"
+    found, readiness = status.component.found, status.readiness
+    return {
+        "name": status.name,
+        "in_catalog": status.entry is not None,
+        "installed": True,
+        "version": found.version,
+        "app_version": found.app_version,
+        "source": found.placement.source.value,
+        "namespace": found.placement.namespace,
+        "instance": found.placement.name,
+        "kind": found.placement.kind,
+        "owner": found.owner.value,
+        "health": found.health.value,
+        "message": found.message,
+        "ready": readiness.is_ready,
+        "can_upgrade": readiness.can_upgrade,
+        "target": _target(status),
+        "findings": [
+            {"id": each.id, "severity": each.severity.value, "message": each.message, "remedy": each.remedy}
+            for each in readiness.findings
+        ],
+    }
+
+
+def _target(status: "ComponentStatus") -> str:
+    from addonry.rules.offers import version_of
+
+    offer = status.readiness.target
+    return version_of(offer, status.component, status.entry) if offer else ""
+
+
+def table_of(told: Mapping[str, Any]) -> Table:
+    """The scan's data as a table."""
+    components = told["components"]
+    rows = [
+        (
+            each["name"],
+            each["version"],
+            each["owner"],
+            each["namespace"],
+            each["target"] or (each["version"] if _state(each) == "UP TO DATE" else ""),
+            _state(each),
+        )
+        for each in components
+    ]
+    # What is wrong with a repository is told once, below, and not for each component in it.
+    told_once = {"CatalogUnavailable"} if told["catalog_problems"] else set()
+    notes = [
+        line
+        for each in components
+        for line in lines_of(each["name"], [one for one in each["findings"] if one["id"] not in told_once])
+    ]
+    notes += [f"  {repository}: {trouble}" for repository, trouble in told["catalog_problems"].items()]
+    notes += [f"  Not allowed to list {what}; what they hold is missing above." for what in told["denied"]]
+    head = f"Kubernetes {told['kubernetes']}, {told['nodes']} nodes, {len(rows)} components"
+    return Table(COLUMNS, rows, (head, *notes), empty="Nothing was found that Addonry could look after.")
+
+
+def _state(component: Mapping[str, Any]) -> str:
+    blocking = [each["id"] for each in component["findings"] if each["severity"] == "blocks"]
+    if blocking:
+        return f"BLOCKED {blocking[0]}"
+    unread = any(each["id"] == "CatalogUnavailable" for each in component["findings"])
+    if not component["in_catalog"] or (unread and not component["can_upgrade"]):
+        return "UNKNOWN"
+    return "READY" if component["can_upgrade"] else "UP TO DATE"

@@ -1,0 +1,90 @@
+"""``addonry serve``: the service in the foreground."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import click
+
+from addonry.cli.help import examples
+from addonry.cli.output import Format, output_option
+from addonry.settings import Settings, load_settings
+
+
+@click.command(epilog=examples("addonry serve", "addonry serve --listen 127.0.0.1:9090 --data ./data"))
+@click.option(
+    "--listen", metavar="HOST:PORT", help="Where to serve; port 0 takes a free one.  [default: 127.0.0.1:8080]"
+)
+@click.option("--data", metavar="DIR", help="The data directory.  [env: ADDONRY_DATA]")
+@click.option("--chart-mirror", metavar="URL", help="One chart repository in place of all that the catalog names.")
+@click.option("--catalog", metavar="DIR", help="A directory of component files of your own, over the packaged ones.")
+@click.option("--tls-cert", metavar="FILE", help="A certificate chain (PEM) to serve https with.")
+@click.option("--tls-key", metavar="FILE", help="Its private key.")
+@click.option("--behind-proxy", is_flag=True, default=None, help="A proxy in front speaks TLS.")
+@output_option()
+@click.pass_context
+def serve(
+    ctx: click.Context,
+    listen: str | None,
+    data: str | None,
+    chart_mirror: str | None,
+    catalog: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    behind_proxy: bool | None,
+    output: Format,
+) -> None:
+    """Run the service: the API and a worker, in the foreground.
+
+    Prints one line with its address when it is ready, and logs to stderr. The first start of a data directory makes
+    an access key and writes it to DIR/root.key. Other settings come from the environment; see
+    docs/reference/settings.md.
+    """
+    root = ctx.find_root().obj or {}
+    settings = load_settings(
+        os.environ,
+        listen=listen,
+        data_directory=_path(data or root.get("data")),
+        chart_mirror=chart_mirror,
+        catalog_directory=_path(catalog),
+        tls_cert=_path(tls_cert),
+        tls_key=_path(tls_key),
+        behind_proxy=behind_proxy,
+    )
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def on_ready(address: str) -> None:
+        told = {"address": address, "data": str(settings.data_directory), "pid": os.getpid()}
+        click.echo(json.dumps(told) if output is not Format.TABLE else f"Addonry serves {address}")
+        sys.stdout.flush()
+
+    _run(_until_told_to_stop(settings, on_ready))
+
+
+async def _until_told_to_stop(settings: Settings, on_ready: Callable[[str], None]) -> None:
+    from addonry.app import serve as run
+
+    until = asyncio.Event()
+    # Uvicorn raises a signal again once it has stopped, which would end the process before the rest is tidied up.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, until.set)
+    await run(settings, on_ready=on_ready, until=until)
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).expanduser() if text else None
+
+
+def _run(serving: Coroutine[None, None, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        # Not there on Windows; slower, not different.
+        asyncio.run(serving)
+    else:
+        uvloop.run(serving)

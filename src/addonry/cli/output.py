@@ -1,0 +1,120 @@
+"""What commands print: a table for people, or the data as JSON or YAML for programs.
+
+On a terminal the table is Rich's; piped, it is plain aligned text with a header line, so that ``awk`` and ``grep`` work.
+Text that comes from a cluster is never obeyed by the terminal: control characters are dropped.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Format(StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    XML = "xml"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and rows of text, with notes below."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    notes: tuple[str, ...] = field(default=())
+    empty: str = ""
+    """Said on stderr in place of an empty table."""
+
+
+def output_option(*, xml: bool = False) -> Callable[[F], F]:
+    """The option ``-o``; its value arrives as *output*."""
+    choices = [each.value for each in Format if xml or each is not Format.XML]
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(choices),
+        callback=lambda _ctx, _parameter, value: Format(value),
+        default=Format.TABLE.value,
+        show_default=True,
+        help="How to print.",
+    )
+
+
+def show(value: Any, output: Format, table: Callable[[], Table]) -> None:
+    """Print *value*, or the table made of it."""
+    match output:
+        case Format.JSON:
+            click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        case Format.YAML:
+            import yaml
+
+            click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
+        case Format.TABLE | Format.XML:
+            print_table(table())
+
+
+def print_table(table: Table) -> None:
+    """Print a table: for the eye on a terminal, for programs when piped."""
+    if not table.rows and table.empty:
+        click.echo(table.empty, err=True)
+    elif sys.stdout.isatty():
+        _print_rich(table)
+    else:
+        click.echo("\n".join(aligned(table.columns, table.rows)))
+    for note in table.notes:
+        click.echo(plain(note))
+
+
+def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a plain table. Empty cells are a hyphen, so that fields can be counted."""
+    lines = [list(columns), *([plain(cell) or "-" for cell in row] for row in rows)]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def plain(text: str) -> str:
+    """*text* without control characters; its line breaks are blanks."""
+    return "".join(char if char.isprintable() else " " if char in "\n\r\t" else "" for char in text)
+
+
+def lines_of(name: str, findings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A line for each finding: what is the matter, and what to do."""
+    return [f"  {name}: {each['message']} {each['remedy']}".rstrip() for each in findings]
+
+
+def _print_rich(table: Table) -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in table.columns:
+        drawn.add_column(column, overflow="fold")
+    for row in table.rows:
+        # As Text, never as markup: a component may be called [red].
+        drawn.add_row(*(Text(plain(cell), style=_STYLES.get(cell.split(" ", 1)[0], "")) for cell in row))
+    Console().print(drawn)
+
+
+_STYLES = {
+    "READY": "green",
+    "BLOCKED": "yellow",
+    "FAILED": "red",
+    "Failed": "red",
+    "fail": "red",
+    "Success": "green",
+    "success": "green",
+    "running": "cyan",
+    "Upgrading": "cyan",
+    "Running": "cyan",
+}

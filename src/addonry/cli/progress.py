@@ -1,0 +1,199 @@
+"""Wait for a task, and show how it goes.
+
+On a terminal a bar with percent, step, note and a guess of the time left; piped, one line for each change. The task
+goes on in the service whatever happens here, so a service that is away for a moment (it is being started again) is
+waited for, and Ctrl-C stops the watching only.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import click
+
+from addonry.cli.client import NoAnswer, segment
+from addonry.cli.errors import Failed, Stopped
+from addonry.cli.output import Format, plain, show
+from addonry.cli.session import Session
+
+POLL_SECONDS: Final = 0.4
+AWAY_SECONDS: Final = 60.0
+"""How long a service may be away before we stop waiting for it."""
+
+FAILURES: Final = frozenset({"fail", "failed", "canceled", "cancelled", "error"})
+SUCCESSES: Final = frozenset({"success", "succeeded"})
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a task stands, in the words that are shown."""
+
+    percent: int
+    what: str
+    note: str
+
+    @property
+    def line(self) -> str:
+        """For a pipe."""
+        return " ".join(part for part in (f"{self.percent:3d}%", self.what, self.note) if part)
+
+
+def read_task(session: Session, task: str) -> dict[str, Any]:
+    """The answer of DescribeTaskInfo."""
+    answer: dict[str, Any] = session.client.get(f"/tasks/{segment(task)}", action="DescribeTaskInfo")
+    return answer
+
+
+def wait_for(session: Session, task: str, output: Format) -> dict[str, Any]:
+    """Wait until the task has ended, and tell how. Raises Failed when it failed, Stopped at Ctrl-C."""
+    try:
+        told = follow(session, task, quiet=output is not Format.TABLE)
+    except KeyboardInterrupt:
+        raise Stopped(_goes_on(session, task)) from None
+    if output is not Format.TABLE:
+        show(told, output, _no_table)
+    if told["state"] in SUCCESSES:
+        if output is Format.TABLE:
+            for each in told.get("task_result") or ():
+                click.echo(plain(f"{each['data']} {each.get('from_version') or 'installed'} -> {each['to_version']}"))
+        return told
+    raise _failure(session, told)
+
+
+def tell_how_to_follow(session: Session, task: str) -> None:
+    """One line on stderr for those who do not wait."""
+    click.echo(_goes_on(session, task), err=True)
+
+
+def look_at(told: Mapping[str, Any]) -> Look:
+    """What to show of an answer."""
+    now: Mapping[str, Any] = next((each for each in told.get("task_result") or () if each.get("stage")), {})
+    words = " ".join(word for word in (str(now.get("data", "")), str(told.get("current_stage") or "")) if word)
+    return Look(int(told.get("percent") or 0), plain(words), plain(str(now.get("note") or "")))
+
+
+def guess_remaining(elapsed: float, percent: int) -> float | None:
+    """Seconds left if it goes on as it went, or None while that says nothing."""
+    if percent <= 5 or percent >= 100 or elapsed <= 0:
+        return None
+    return elapsed * (100 - percent) / percent
+
+
+def _goes_on(session: Session, task: str) -> str:
+    follow = f"follow it with `addonry tasks show {task} --wait`."
+    if session.is_embedded:
+        return f"Task {task} goes on when a service runs (`addonry serve`); {follow}"
+    return f"Task {task} goes on in the service; {follow}"
+
+
+def _no_table() -> Any:
+    raise AssertionError("other formats only")
+
+
+def follow(
+    session: Session, task: str, *, quiet: bool = False, until: Callable[[dict[str, Any]], bool] = lambda _: False
+) -> dict[str, Any]:
+    """Show how a task goes until it has ended or *until* says so; its last answer. Raises Failed when none comes."""
+    with _display(quiet=quiet) as display:
+        began = time.monotonic()
+        while True:
+            told = _read_patiently(session, task)
+            display.show(look_at(told), time.monotonic() - began)
+            if told["state"] in SUCCESSES | FAILURES or until(told):
+                return told
+            time.sleep(POLL_SECONDS)
+
+
+def _read_patiently(session: Session, task: str) -> dict[str, Any]:
+    deadline = time.monotonic() + AWAY_SECONDS
+    while True:
+        try:
+            return read_task(session, task)
+        except NoAnswer as error:
+            if session.is_embedded or time.monotonic() > deadline:
+                raise Failed(error.message, remedy=_goes_on(session, task)) from error
+            time.sleep(1.0)
+
+
+def _failure(session: Session, told: Mapping[str, Any]) -> Failed:
+    error = told.get("error") or {}
+    results = list(told.get("task_result") or ())
+    broken: Mapping[str, Any] = next((each for each in results if (each.get("error") or {}).get("code")), {})
+    message = error.get("message") or f"the task ended as {told['state']}"
+    code = f" ({error['code']})" if error.get("code") else ""
+    remedy = (broken.get("error") or {}).get("remedy", "")
+    # The published message has the remedy in it already.
+    remedy = "" if remedy and remedy in message else remedy
+    return Failed(f"{message}{code}", remedy=" ".join(part for part in (remedy, _what_runs(session, told)) if part))
+
+
+def _what_runs(session: Session, told: Mapping[str, Any]) -> str:
+    """What runs now of the components that were to change."""
+    path = f"/clusters/{segment(str(told['cluster_id']))}/addon_instances"
+    try:
+        addons = session.client.get(path, action="ListClusterAddonInstances").get("addons") or ()
+    except Failed:
+        return ""
+    running = {each["name"]: each["version"] for each in addons}
+    told_of = [
+        f"{each['data']} {running[each['data']]}" if each["data"] in running else f"{each['data']} is not installed"
+        for each in told.get("task_result") or ()
+    ]
+    return f"Running now: {', '.join(told_of)}." if told_of else ""
+
+
+class _Display(Protocol):
+    def show(self, look: Look, elapsed: float) -> None: ...
+
+
+class _Silence:
+    def show(self, look: Look, elapsed: float) -> None:
+        """Show nothing."""
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._before: Look | None = None
+
+    def show(self, look: Look, elapsed: float) -> None:  # noqa: ARG002 - the display's signature
+        """One line, if something has changed."""
+        if look != self._before:
+            click.echo(look.line)
+            self._before = look
+
+
+class _Bar:
+    def __init__(self, progress: Any) -> None:
+        self._progress = progress
+        self._bar = progress.add_task("", total=100, left="", note="")
+
+    def show(self, look: Look, elapsed: float) -> None:
+        """Move the bar."""
+        left = guess_remaining(elapsed, look.percent)
+        told = "" if left is None else f"about {left:.0f} s left"
+        self._progress.update(self._bar, completed=look.percent, description=look.what, left=told, note=look.note)
+
+
+@contextmanager
+def _display(*, quiet: bool) -> Iterator[_Display]:
+    if quiet:
+        yield _Silence()
+    elif not sys.stdout.isatty():
+        yield _Lines()
+    else:
+        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
+
+        # Only the note gives way on a narrow terminal.
+        columns = (
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, min_width=24)),
+            BarColumn(bar_width=20),
+            TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True, min_width=4)),
+            TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True, min_width=15)),
+            TextColumn("{task.fields[note]}", markup=False, style="dim", table_column=Column(ratio=1, no_wrap=True)),
+        )
+        with Progress(*columns, expand=True) as progress:
+            yield _Bar(progress)

@@ -1,0 +1,114 @@
+"""The door's LiveCluster over HTTP: brings the Api, the sources and the rollout together, and decides nothing.
+
+What depends on how a component lives is the source's; what is the same for all (health, rollout, CRDs, inventory) is
+asked here.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+from addonry.kube import DryRun, KubeSettings, Probe, Rollout, Target
+from addonry.kube.api import Api, Forbidden
+from addonry.kube.helm.crds import apply_crds, crds_of
+from addonry.kube.inventory import count_nodes, take_inventory
+from addonry.kube.kubeconfig import read_kubeconfig
+from addonry.kube.rollout import Stalls, assess, follow
+from addonry.kube.sources import SOURCES, Source
+from addonry.model.components import Found, Health, Inventory, Placement, SourceKind
+from addonry.model.ids import TaskId
+from addonry.model.tasks import Snapshot
+
+
+class HttpCluster:
+    """One cluster. See ``LiveCluster`` for what each method promises."""
+
+    def __init__(self, api: Api, settings: KubeSettings) -> None:
+        self._api = api
+        self._settings = settings
+        self._stalls = Stalls(settings.stall_seconds)
+
+    @classmethod
+    def open(
+        cls,
+        kubeconfig: str | bytes,
+        settings: KubeSettings,
+        *,
+        context: str | None = None,
+        base: Path | None = None,
+    ) -> "HttpCluster":
+        """See ``open_cluster``."""
+        access = read_kubeconfig(kubeconfig, context=context, may_run_plugins=settings.may_run_plugins, base=base)
+        return cls(Api(access, request_seconds=settings.request_seconds), settings)
+
+    async def probe(self) -> Probe:
+        """See ``LiveCluster``. Nodes that may not be listed are counted as none."""
+        version = await self._api.server_version()
+        try:
+            nodes = await count_nodes(self._api)
+        except Forbidden:
+            nodes = 0
+        return Probe(version, nodes, self._api.server)
+
+    async def take_inventory(self) -> Inventory:
+        """See ``LiveCluster``."""
+        return await take_inventory(self._api)
+
+    async def find(self, placement: Placement) -> Found | None:
+        """See ``LiveCluster``."""
+        source = await self._source(placement)
+        found = await source.find(placement)
+        if found is None:
+            return None
+        look = await assess(self._api, await source.owned(placement), stalls=self._stalls)
+        message = found.message or (look.note if look.health is not Health.CURRENT else "")
+        return replace(found, health=look.health, message=message)
+
+    async def render(self, placement: Placement, target: Target) -> str:
+        """See ``LiveCluster``."""
+        return await (await self._source(placement)).render(placement, target)
+
+    async def dry_run(self, placement: Placement, target: Target) -> DryRun:
+        """See ``LiveCluster``."""
+        return await (await self._source(placement)).dry_run(placement, target)
+
+    async def snapshot(self, placement: Placement) -> Snapshot:
+        """See ``LiveCluster``."""
+        return await (await self._source(placement)).snapshot(placement)
+
+    async def apply_crds(self, placement: Placement, target: Target) -> int:
+        """See ``LiveCluster``. Takes the fields of other managers, as Helm took them when it made the CRDs."""
+        if placement.source is not SourceKind.HELM:
+            return 0  # a plain workload changes its image and nothing else
+        values = target.values
+        if values is None:
+            found = await (await self._source(placement)).find(placement)
+            values = (found.values if found else None) or {}
+        return await apply_crds(self._api, crds_of(target.archive.path, values), force=True)
+
+    async def apply(self, placement: Placement, target: Target, *, task: TaskId, snapshot: Snapshot) -> None:
+        """See ``LiveCluster``."""
+        await (await self._source(placement)).apply(placement, target, task=task, snapshot=snapshot)
+
+    async def follow_rollout(self, placement: Placement) -> AsyncIterator[Rollout]:
+        """See ``LiveCluster``."""
+        owned = await (await self._source(placement)).owned(placement)
+        async for look in follow(self._api, owned, stalls=self._stalls):
+            yield look
+
+    async def assess_health(self, placement: Placement) -> Rollout:
+        """See ``LiveCluster``."""
+        owned = await (await self._source(placement)).owned(placement)
+        return await assess(self._api, owned, stalls=self._stalls)
+
+    async def rollback(self, placement: Placement, snapshot: Snapshot, *, task: TaskId) -> None:
+        """See ``LiveCluster``."""
+        await (await self._source(placement)).rollback(placement, snapshot, task=task)
+
+    async def close(self) -> None:
+        """See ``LiveCluster``."""
+        await self._api.close()
+
+    async def _source(self, placement: Placement) -> Source:
+        # Made anew each time, so that a child process gets the credential of the moment.
+        return SOURCES[placement.source](self._api, self._settings, await self._api.kubeconfig())

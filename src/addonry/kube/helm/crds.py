@@ -1,0 +1,131 @@
+"""The CRDs of a chart: found in its archive, and applied by server-side apply.
+
+Helm installs ``crds/`` once and never again, so upgrading them is a step of ours
+(https://helm.sh/docs/chart_best_practices/custom_resource_definitions/). Nothing here ever deletes.
+"""
+
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from addonry.kube.api import Api
+from addonry.kube.helm.manifests import objects_of
+from addonry.model.errors import RenderFailed
+
+FIELD_MANAGER: Final = "addonry"
+
+_KIND: Final = "CustomResourceDefinition"
+_PATH: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_FILE_LIMIT: Final = 8 * 1024 * 1024
+_TOTAL_LIMIT: Final = 64 * 1024 * 1024
+
+
+async def apply_crds(api: Api, crds: Sequence[Mapping[str, Any]], *, force: bool) -> int:
+    """Create or update *crds*; how many. Raises FieldConflict unless *force* takes over others' fields.
+
+    Other kinds that a chart keeps beside its CRDs are not sent: nothing would ever upgrade or remove them.
+    """
+    sent = 0
+    for crd in crds:
+        if crd.get("kind") != _KIND:
+            continue
+        params = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        await api.patch(f"{_PATH}/{crd['metadata']['name']}", dict(crd), kind="apply", params=params)
+        sent += 1
+    return sent
+
+
+def crds_of(archive: Path, values: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """The CRDs of the chart in *archive*, and of those of its subcharts that *values* leave switched on.
+
+    The archive has been checked when it was fetched. Raises RenderFailed for one that cannot be read all the same.
+    """
+    try:
+        texts = dict(_members(archive))
+    except (tarfile.TarError, OSError, EOFError, UnicodeDecodeError) as error:
+        raise RenderFailed(f"The chart's archive {archive.name} cannot be read.") from error
+    charts = _Charts(texts)
+    found: list[dict[str, Any]] = []
+    for name in sorted(texts):
+        path = PurePosixPath(name)
+        if "crds" in path.parts and path.suffix in {".yaml", ".yml", ".json"} and charts.is_on(path, values):
+            found += (each for each in objects_of(texts[name]) if each.get("kind") == _KIND)
+    return tuple(found)
+
+
+def _members(archive: Path) -> Iterator[tuple[str, str]]:
+    """Names and texts of what matters here: definitions, and the two files that say whether a subchart is on."""
+    total = 0
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            name = PurePosixPath(member.name)
+            wanted = "crds" in name.parts or name.name in {"Chart.yaml", "values.yaml"}
+            if not member.isfile() or not wanted or "templates" in name.parts:
+                continue
+            total += member.size
+            if member.size > _FILE_LIMIT or total > _TOTAL_LIMIT:
+                raise RenderFailed(f"The chart's archive {archive.name} holds larger files than any chart needs.")
+            file = tar.extractfile(member)
+            assert file is not None, "a regular file has contents"
+            yield member.name, file.read().decode()
+
+
+class _Charts:
+    """Which subcharts are on: ``dependencies[].condition`` and ``tags`` of Chart.yaml, as Helm reads them.
+
+    https://helm.sh/docs/topics/charts/#tags-and-condition-fields-in-dependencies
+    """
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    def is_on(self, path: PurePosixPath, values: Mapping[str, Any]) -> bool:
+        """Whether the chart that *path* lies in is on, and every chart around it."""
+        parts = path.parts
+        chart = 1
+        while chart + 1 < len(parts) and parts[chart] == "charts":
+            parent = "/".join(parts[:chart])
+            name = parts[chart + 1]
+            if not self._is_dependency_on(parent, name, values):
+                return False
+            inner = values.get(name)
+            values = inner if isinstance(inner, Mapping) else {}
+            chart += 2
+        return True
+
+    def _is_dependency_on(self, parent: str, name: str, given: Mapping[str, Any]) -> bool:
+        chart = _document(self._texts.get(f"{parent}/Chart.yaml", ""))
+        defaults = _document(self._texts.get(f"{parent}/values.yaml", ""))
+        for dependency in chart.get("dependencies") or ():
+            if name not in {dependency.get("alias"), dependency.get("name")}:
+                continue
+            for condition in str(dependency.get("condition") or "").split(","):
+                verdict = _switch(condition.strip(), given, defaults)
+                if verdict is not None:
+                    return verdict
+            tags = [_switch(f"tags.{tag}", given, defaults) for tag in dependency.get("tags") or ()]
+            told = [each for each in tags if each is not None]
+            return any(told) if told else True
+        return True
+
+
+def _switch(path: str, *layers: Mapping[str, Any]) -> bool | None:
+    """The first boolean at the dotted *path* in *layers*."""
+    for layer in layers:
+        value: Any = layer
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if isinstance(value, bool):
+            return value
+    return None
+
+
+def _document(text: str) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    return document if isinstance(document, Mapping) else {}

@@ -1,0 +1,392 @@
+"""Rollouts: recorded ones judged, and simulated ones followed."""
+
+import asyncio
+import json
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import msgspec
+import pytest
+
+from addonry.kube import KubeSettings, Rollout, open_cluster
+from addonry.kube import rollout as rollout_module
+from addonry.kube.api import Api
+from addonry.kube.kubeconfig import read_kubeconfig
+from addonry.kube.rollout import (
+    ApiService,
+    Pod,
+    Stalls,
+    Workload,
+    assess,
+    assess_api_service,
+    follow,
+    pod_state,
+    state_of,
+)
+from addonry.kube.sources import ObjectRef
+from addonry.model.components import Health, Placement, SourceKind
+from addonry.model.errors import ClusterUnreachable
+from addonry.rules.health import Assessment, assess_workload, not_ready_of, stall_of
+from addonry.simulator import SimulatedCluster, Simulator
+
+RECORDED = json.loads((Path(__file__).parent / "recorded" / "rollouts.json").read_text())
+CURRENT, MOVING, FAILED = Health.CURRENT, Health.IN_PROGRESS, Health.FAILED
+
+
+def judged(kind: str, recorded: dict) -> Assessment:
+    if kind == "APIService":
+        return assess_api_service(msgspec.convert(recorded, ApiService))
+    return assess_workload(state_of(msgspec.convert(recorded, Workload), kind))
+
+
+# Recorded from a real control plane.
+
+
+@pytest.mark.parametrize("name", ["deployment", "stuck", "daemonset", "statefulset"])
+def test_a_recorded_rollout_ends_well_and_is_never_taken_for_done_before(name):
+    """Once a change is said to be rolled out, the recording has nothing more to tell of it.
+
+    Pods that the recorder deleted by hand (OnDelete, scale to none) are left out: these did move afterwards.
+    """
+    kind, events = RECORDED["watched"][name]["kind"], RECORDED["watched"][name]["events"]
+    verdicts: dict[int, list[Assessment]] = {}
+    for event in events:
+        if event["spec"].get("updateStrategy", {}).get("type") != "OnDelete":
+            verdicts.setdefault(event["metadata"]["generation"], []).append(judged(kind, event))
+    assert len(verdicts) >= 3
+    for listed in verdicts.values():
+        healths = [each.health for each in listed]
+        assert CURRENT not in healths or set(healths[healths.index(CURRENT) :]) == {CURRENT}
+        assert all(each.percent < 100 for each in listed if each.health is not CURRENT)
+    assert listed[-1].health is CURRENT
+
+
+VERDICTS = {
+    "deployment: 6 status while paused": (MOVING, "Paused"),
+    "deployment: end": (CURRENT, ""),
+    "daemonset: 4 status: nothing updated": (CURRENT, ""),
+    "daemonset: 5 status: one updated": (CURRENT, ""),
+    "daemonset: 6 status": (CURRENT, ""),
+    "statefulset: 3 status: one updated, revisions differ": (CURRENT, ""),
+    "statefulset: 5 status: nothing updated": (CURRENT, ""),
+    "statefulset: 6 status": (CURRENT, ""),
+    "statefulset: 8 stuck": (MOVING, ""),
+    "statefulset: 9 still stuck": (MOVING, ""),
+    "statefulset: end": (CURRENT, ""),
+    "stuck: 3 ProgressDeadlineExceeded": (FAILED, "ProgressDeadlineExceeded"),
+    "stuck: 5 Deployment": (MOVING, ""),
+    "stuck: end": (CURRENT, ""),
+    "policy: quota exceeded": (MOVING, "ReplicaFailure"),
+    "policy: APIService unavailable (ServiceNotFound)": (MOVING, "ServiceNotFound"),
+    "policy: local APIService": (CURRENT, ""),
+}
+
+
+def test_every_recorded_object_has_its_verdict():
+    assert set(VERDICTS) == set(RECORDED["objects"])
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_a_recorded_object_is_judged_as_its_step_says(name):
+    verdict = judged(RECORDED["objects"][name]["kind"], RECORDED["objects"][name]["object"])
+    assert (verdict.health, verdict.stall) == VERDICTS[name]
+
+
+STALLS = {
+    "daemonset: 4 pods": None,
+    "statefulset: 9 pods": "ImagePullBackOff",
+    "stuck: ImagePullBackOff": "ImagePullBackOff",
+    "stuck: 4 pods: CrashLoopBackOff": "CrashLoopBackOff",
+    "stuck: 5 pods: running, not ready": "NotReady",
+    "stuck: 7 pod Unschedulable": "Unschedulable",
+}
+
+
+@pytest.mark.parametrize("name", STALLS)
+def test_recorded_pods_say_why_they_do_not_come(name):
+    pods = [pod_state(msgspec.convert(pod, Pod)) for pod in RECORDED["pods"][name]]
+    stall = stall_of(pods) or not_ready_of(pods)
+    assert (stall.reason if stall else None) == STALLS[name]
+
+
+# On simulated clusters.
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    with Simulator(clusters=1, speed=10.0) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(simulator, request) -> SimulatedCluster:
+    return simulator.add(request.node.name)
+
+
+@pytest.fixture
+async def api(cluster):
+    made = Api(read_kubeconfig(cluster.kubeconfig()), request_seconds=3)
+    yield made
+    await made.close()
+
+
+def a_workload(kind: str, image: str, *, name: str = "web", replicas: int = 2, **spec: Any) -> dict:
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": image}]}}
+    given = {"selector": {"matchLabels": labels}, "template": template, **spec}
+    if kind != "DaemonSet":
+        given["replicas"] = replicas
+    if kind == "StatefulSet":
+        given["serviceName"] = name
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "labels": labels}, "spec": given}
+
+
+def path_of(kind: str, name: str = "") -> str:
+    return f"/apis/apps/v1/namespaces/default/{kind.lower()}s" + (f"/{name}" if name else "")
+
+
+def ref_of(kind: str, name: str = "web") -> ObjectRef:
+    return ObjectRef("apps/v1", kind, "default", name)
+
+
+async def set_image(api: Api, kind: str, image: str, name: str = "web") -> None:
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": image}]}}}}
+    await api.patch(path_of(kind, name), patch, kind="strategic")
+
+
+async def looks(api: Api, *refs: ObjectRef, stalls: Stalls | None = None, **given: Any) -> list[Rollout]:
+    """Everything that following tells until it ends."""
+    async with asyncio.timeout(30):
+        return [look async for look in follow(api, refs, stalls=stalls or Stalls(1.0), **given)]
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "DaemonSet", "StatefulSet"])
+async def test_a_rollout_is_told_until_it_is_done(api, kind):
+    await api.create(path_of(kind), a_workload(kind, "registry.example/app:1"))
+    await looks(api, ref_of(kind))
+    await set_image(api, kind, "registry.example/app:2")
+    told = await looks(api, ref_of(kind))
+    assert told[-1].health is CURRENT
+    assert told[-1].percent == 100
+    assert len(told) > 2
+    assert {each.health for each in told[:-1]} == {MOVING}
+    assert len(set(told)) == len(told)
+
+
+async def test_what_is_done_already_is_one_look(api):
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1"))
+    await looks(api, ref_of("Deployment"))
+    assert len(await looks(api, ref_of("Deployment"))) == 1
+
+
+async def test_nothing_to_follow_is_done(api):
+    told = await looks(api, ObjectRef("v1", "ConfigMap", "default", "a"))
+    assert [each.health for each in told] == [CURRENT]
+
+
+BROKEN = [
+    ("Deployment", "registry.example/bad:2", "ImagePullBackOff"),
+    ("Deployment", "registry.example/crash:2", "CrashLoopBackOff"),
+    ("DaemonSet", "registry.example/bad:2", "ImagePullBackOff"),
+    ("StatefulSet", "registry.example/bad:2", "ImagePullBackOff"),
+]
+
+
+@pytest.mark.parametrize(("kind", "image", "reason"), BROKEN)
+async def test_a_stall_is_named_when_seen_and_is_a_failure_when_it_lasts(api, kind, image, reason):
+    await api.create(path_of(kind), a_workload(kind, "registry.example/app:1"))
+    await looks(api, ref_of(kind))
+    await set_image(api, kind, image)
+    told = await looks(api, ref_of(kind))
+    named = [each for each in told if each.stall == reason]
+    assert named[0].health is MOVING
+    assert (told[-1].health, told[-1].stall) == (FAILED, reason)
+    assert "container app of pod web" in told[-1].note
+
+
+async def test_a_stall_that_is_over_in_time_is_no_failure(api):
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/bad:1"))
+    stalls = Stalls(30.0)
+    seen = []
+    async with asyncio.timeout(20):
+        async for look in follow(api, [ref_of("Deployment")], stalls=stalls):
+            if look.stall and not any(each.stall for each in seen):
+                await set_image(api, "Deployment", "registry.example/app:2")
+            seen.append(look)
+    assert seen[-1].health is CURRENT
+
+
+async def test_the_clock_of_a_stall_runs_on_when_following_begins_anew(api):
+    """A step of a task returns at every change and follows again; the same words come first, and the failure in time."""
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/bad:1"))
+    stalls = Stalls(1.5)
+    notes = []
+    deadline = monotonic() + 15
+    while monotonic() < deadline:
+        async for look in follow(api, [ref_of("Deployment")], stalls=stalls):
+            break
+        if look.stall:
+            notes.append(look.note)
+        if look.health is FAILED:
+            break
+    assert look.health is FAILED
+    assert len(notes) > 1
+    assert len(set(notes)) == 1
+
+
+async def test_old_pods_that_are_broken_are_not_held_against_the_new_template(api):
+    """The way back from a broken version: its pods are still there, stalled, while the good ones come."""
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1", replicas=4))
+    await looks(api, ref_of("Deployment"))
+    await set_image(api, "Deployment", "registry.example/bad:2")
+    await looks(api, ref_of("Deployment"))
+    await set_image(api, "Deployment", "registry.example/app:1")
+    told = await looks(api, ref_of("Deployment"), stalls=Stalls(0.0))
+    assert told[-1].health is CURRENT
+
+
+async def test_the_worst_of_several_workloads_speaks_for_all(api):
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1", name="good"))
+    await api.create(path_of("DaemonSet"), a_workload("DaemonSet", "registry.example/bad:1", name="ill"))
+    told = await looks(api, ref_of("Deployment", "good"), ref_of("DaemonSet", "ill"))
+    assert told[-1].health is FAILED
+    assert "DaemonSet ill" in told[-1].note
+
+
+async def test_a_workload_that_is_not_there_is_waited_for_and_then_a_failure(api):
+    told = await looks(api, ref_of("Deployment"), stalls=Stalls(0.5))
+    assert [each.health for each in told] == [MOVING, FAILED]
+    assert told[-1].stall == "Missing"
+
+
+async def test_only_the_workload_concerned_is_watched(api, cluster):
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1"))
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1", name="other"))
+    await looks(api, ref_of("Deployment"))
+    asked = [each for each in cluster.requests if each.path.endswith("/deployments") and each.method == "GET"]
+    assert asked
+    assert all("metadata.name%3Dweb" in each.query for each in asked)
+
+
+async def test_following_changes_nothing(api, cluster):
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/bad:1"))
+    cluster.forget_requests()
+    await looks(api, ref_of("Deployment"))
+    assert {each.method for each in cluster.requests} == {"GET"}
+
+
+async def test_no_connection_is_left_behind_when_the_caller_stops(api):
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/bad:1"))
+    before = len(asyncio.all_tasks())
+    following = follow(api, [ref_of("Deployment")], stalls=Stalls(30.0))
+    await anext(following)
+    await following.aclose()
+    assert len(asyncio.all_tasks()) == before
+
+
+async def test_a_cluster_that_is_away_for_a_while_is_outlasted(api, cluster, monkeypatch):
+    monkeypatch.setattr(rollout_module, "_RESUME_AFTER", (0.05,))
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1"))
+    await looks(api, ref_of("Deployment"))
+    await set_image(api, "Deployment", "registry.example/app:2")
+    told = []
+    async with asyncio.timeout(20):
+        async for look in follow(api, [ref_of("Deployment")], stalls=Stalls(5.0)):
+            if not told:
+                cluster.trouble.refuse()
+                asyncio.get_running_loop().call_later(0.5, cluster.trouble.recover)
+            told.append(look)
+    assert told[-1].health is CURRENT
+
+
+@pytest.mark.parametrize("how", ["refuse", "hang"])
+async def test_a_cluster_that_stays_away_is_given_up(cluster, how):
+    api = Api(read_kubeconfig(cluster.kubeconfig()), request_seconds=0.3)
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/bad:1"))
+    following = follow(api, [ref_of("Deployment")], stalls=Stalls(60.0), away_seconds=0.5)
+    await anext(following)
+    getattr(cluster.trouble, how)()
+    with pytest.raises(ClusterUnreachable):
+        async with asyncio.timeout(15):
+            async for _ in following:
+                pass
+    cluster.trouble.recover()
+    await api.close()
+
+
+async def test_an_expired_watch_is_begun_again_with_a_list(api, cluster):
+    gone = {"kind": "Status", "message": "too old resource version", "reason": "Expired", "code": 410}
+    event = json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n"
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1"))
+    patched = iter([event])
+
+    async def watch(*given: Any, **named: Any):
+        if next(patched, None):
+            raise rollout_module.Expired("too old")
+        async for each in Api.watch(api, *given, **named):
+            yield each
+
+    api.watch = watch
+    told = await looks(api, ref_of("Deployment"))
+    assert told[-1].health is CURRENT
+    lists = [each for each in cluster.requests if each.path.endswith("/deployments") and "watch" not in each.query]
+    assert len([each for each in lists if each.method == "GET"]) == 2
+
+
+async def test_pods_that_may_not_be_listed_cost_the_reason_and_nothing_more(api, cluster):
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1"))
+    cluster.trouble.fail(path_contains="/pods", status=403, times=1000)
+    told = await looks(api, ref_of("Deployment"))
+    assert told[-1].health is CURRENT
+
+
+async def test_one_look_tells_a_stall_at_once(api):
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/bad:1"))
+    async with asyncio.timeout(15):
+        while not (look := await assess(api, [ref_of("Deployment")], stalls=Stalls(60.0))).stall:
+            await asyncio.sleep(0.05)
+    assert (look.health, look.stall) == (MOVING, "ImagePullBackOff")
+
+
+async def test_one_look_takes_the_api_services_with_it(api):
+    """Helm calls a release deployed though its aggregated API never answers."""
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1"))
+    await looks(api, ref_of("Deployment"))
+    service = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1beta1.metrics.example.com"},
+        "spec": {
+            "group": "metrics.example.com",
+            "version": "v1beta1",
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "insecureSkipTLSVerify": True,
+            "service": {"name": "missing", "namespace": "default"},
+        },
+    }
+    await api.create("/apis/apiregistration.k8s.io/v1/apiservices", service)
+    refs = [
+        ref_of("Deployment"),
+        ObjectRef("apiregistration.k8s.io/v1", "APIService", "", "v1beta1.metrics.example.com"),
+    ]
+    look = await assess(api, refs, stalls=Stalls(60.0))
+    assert look.health is MOVING
+    assert "v1beta1.metrics.example.com is not available" in look.note
+
+
+async def test_the_doors_cluster_follows_a_plain_workload(cluster, tmp_path):
+    live = open_cluster(cluster.kubeconfig(), KubeSettings(tmp_path, stall_seconds=1.0))
+    api = Api(read_kubeconfig(cluster.kubeconfig()))
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1"))
+    placement = Placement(SourceKind.WORKLOAD, "default", "web", "Deployment")
+    told = [look async for look in live.follow_rollout(placement)]
+    assert told[-1].health is CURRENT
+    assert (await live.assess_health(placement)).health is CURRENT
+    found = await live.find(placement)
+    assert found is not None
+    assert (found.version, found.health) == ("1", CURRENT)
+    assert await live.find(Placement(SourceKind.WORKLOAD, "default", "gone", "Deployment")) is None
+    await live.close()
+    await api.close()
