@@ -158,6 +158,8 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None], until: a
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # The gateway takes nothing from such headers; a caller could write them.
+                proxy_headers=False,
                 timeout_graceful_shutdown=1,
                 ssl_certfile=settings.tls_cert,
                 ssl_keyfile=settings.tls_key,

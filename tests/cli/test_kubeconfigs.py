@@ -104,6 +104,15 @@ def test_the_present_token_of_a_plugin_is_registered_when_asked_to(tmp_path):
     assert written["users"][0]["user"] == {"token": TOKEN}
 
 
+def test_a_plugin_beside_the_kubeconfig_is_found_from_anywhere(tmp_path, monkeypatch):
+    user = plugin(tmp_path, "exit 1")
+    user["exec"]["command"] = "./plugin"
+    file = kubeconfig(tmp_path / "k", "a", user=user)
+    monkeypatch.chdir("/")
+    written = yaml.safe_load(read_kubeconfig(str(file), None).text())
+    assert written["users"][0]["user"]["exec"]["command"] == str(tmp_path / "plugin")
+
+
 def test_a_plugin_that_fails_is_named_without_what_it_said(tmp_path):
     file = kubeconfig(tmp_path / "k", "a", user=plugin(tmp_path, f"echo {TOKEN}; exit 1"))
     with pytest.raises(Failed, match="handed out no credential") as caught:

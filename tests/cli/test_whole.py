@@ -144,6 +144,43 @@ def test_a_task_that_nobody_waited_for_is_finished_by_the_service(simulated, add
     assert not (tmp_path / "data" / "service.json").exists()
 
 
+def test_everything_can_be_asked_of_a_running_service(simulated, addonry):
+    service = addonry.start("serve", "--listen", "127.0.0.1:0", "-o", "json")
+    try:
+        assert service.stdout is not None
+        address = json.loads(service.stdout.readline())["address"]
+        cluster = addonry.json("clusters", "add", "two", "--kubeconfig", kubeconfig(simulated, 2))["cluster_id"]
+        assert "ClusterNameAlreadyExist" in addonry(
+            "clusters", "add", "two", "--kubeconfig", kubeconfig(simulated, 2), status=1
+        )
+        assert addonry.json("clusters", "show", cluster)["name"] == "two"
+        assert "1.36.2" in addonry("clusters", "show", "two")
+        assert {each["name"] for each in addonry.json("catalog", "sync")["components"]} >= {"coredns", "ingress-nginx"}
+        assert "1.46.0" in addonry("catalog", "show", "kube-dns")
+        key = addonry.json("keys", "create", "ci")
+        assert set(key) == {"access_key_id", "access_key_secret"}
+        assert key["access_key_secret"] not in addonry("keys", "list")
+        addonry._environment |= {  # from here on as a stranger with a key would call
+            "ADDONRY_ENDPOINT": address,
+            "ADDONRY_ACCESS_KEY_ID": key["access_key_id"],
+            "ADDONRY_ACCESS_KEY_SECRET": key["access_key_secret"],
+            "ADDONRY_DATA": "/nonexistent",
+        }
+        told = addonry.json("status", "two")
+        assert told["metrics-server"]["addon_info"]["version"] == "3.12.1"
+        assert "<metrics-server>" in addonry("status", "two", "-o", "xml")
+        assert "3.11.0" in addonry("upgrade", "two", "metrics-server@3.11.0", status=1)
+        [registered] = addonry.json("tasks", "list", "--cluster", "two")["tasks"]
+        assert registered["task_type"] == "cluster_create"
+        assert "success" in addonry("tasks", "show", registered["task_id"])
+        addonry("clusters", "remove", "two")
+        assert addonry.json("clusters", "list")["clusters"] == []
+        addonry._environment["ADDONRY_ACCESS_KEY_SECRET"] = "wrong"
+        assert "SignatureDoesNotMatch" in addonry("keys", "list", status=1)
+    finally:
+        assert stop(service) == 0
+
+
 def test_the_commands_find_a_service_after_it_was_killed(simulated, addonry, tmp_path):
     """A killed service leaves its file behind; commands must not believe it."""
     service = addonry.start("serve", "--listen", "127.0.0.1:0")

@@ -212,7 +212,7 @@ def test_several_workloads_are_as_well_as_the_worst_of_them():
     small = Assessment(CURRENT, 100, "a is ready", "", 1)
     large = Assessment(MOVING, 0, "b: 0 of 9 updated", "", 9)
     broken = Assessment(MOVING, 0, "c: no image", "ImagePullBackOff", 1)
-    assert together([small, small]).note == "all 2 workloads are ready"
+    assert together([small, small]).note == "all 2 parts are ready"
     assert together([small, large]) == Assessment(MOVING, 10, "b: 0 of 9 updated", "", 10)
     assert together([large, broken]).stall == "ImagePullBackOff"
     assert together([large, failed(broken)]).health is FAILED

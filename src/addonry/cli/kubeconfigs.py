@@ -140,7 +140,11 @@ def _parse(data: bytes, name: str, base: Path) -> dict[str, Any]:
 def _absolute(kind: str, part: Any, base: Path) -> dict[str, Any]:
     if not isinstance(part, dict):
         return {}
-    paths = {name: str(base / str(part[name])) for name in _FILES.get(kind, {}) if part.get(name)}
+    paths: dict[str, Any] = {name: str(base / str(part[name])) for name in _FILES.get(kind, {}) if part.get(name)}
+    plugin = part.get("exec")
+    # A command with a slash is relative to the file as well; one without is looked for in PATH.
+    if isinstance(plugin, dict) and "/" in str(plugin.get("command", "")):
+        paths["exec"] = {**plugin, "command": str(base / str(plugin["command"]))}
     return {**part, **paths}
 
 

@@ -441,6 +441,12 @@ class Api:
                 f"The proxy before the cluster at {host} refused ({error.status}).",
                 remedy="Check proxy-url or HTTPS_PROXY.",
             )
+        if isinstance(root, ConnectionResetError) and isinstance(error, aiohttp.ClientConnectorError):
+            # uvloop tells a TLS alert, by which a server refuses our certificate, as a mere reset.
+            return ClusterUnreachable(
+                f"The cluster at {host} does not answer: it closed the connection at once.",
+                remedy="Check the address, and that the kubeconfig's client certificate has not expired.",
+            )
         return ClusterUnreachable(f"The cluster at {host} does not answer: {_happened(error)}.")
 
     def _refusal(self, answer: "_Answer", method: str, path: str) -> ClusterTrouble:

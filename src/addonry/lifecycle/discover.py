@@ -16,7 +16,7 @@ from addonry.lifecycle import ComponentStatus
 from addonry.lifecycle.facts import values_errors, weigh
 from addonry.lifecycle.world import World
 from addonry.model.clusters import Cluster, Reach
-from addonry.model.components import Inventory
+from addonry.model.components import Health, Inventory
 from addonry.model.errors import AddonryError, ClusterNotFound, ClusterRefused, ClusterTrouble
 from addonry.model.ids import ClusterId
 from addonry.rules.matching import recognise
@@ -26,6 +26,8 @@ from addonry.store import Surroundings
 log = logging.getLogger(__name__)
 
 SCANS_AT_ONCE = 8
+MOVING_SECONDS = 3.0
+"""How soon a cluster is looked at again on which something was still on its way up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,11 @@ async def scan_once(live: LiveCluster, catalog: Catalog, *, name: str, kubernete
     return Scan(inventory, statuses)
 
 
-async def scan_registered(world: World, cluster: ClusterId) -> None:
-    """Look at a registered cluster and store what was seen, or why nothing was. Raises ClusterTrouble as well."""
+async def scan_registered(world: World, cluster: ClusterId) -> bool:
+    """Look at a registered cluster and store what was seen, or why nothing was. Raises ClusterTrouble as well.
+
+    True when some component was still moving, so that another look will soon see something else.
+    """
     began = world.now()
     known = await world.store.cluster(cluster)
     live = await world.connections.get(cluster)
@@ -92,6 +97,7 @@ async def scan_registered(world: World, cluster: ClusterId) -> None:
     facts = weigh(seen, components, surroundings, world.catalog, live={})
     surroundings = replace(surroundings, values_errors=await values_errors(world.catalog, facts))
     await world.store.save_inventory(seen, components, surroundings)
+    return any(component.found.health is Health.IN_PROGRESS for component in components)
 
 
 class Scanner:
@@ -107,6 +113,7 @@ class Scanner:
         self._background: set[asyncio.Task[None]] = set()
         self._running: dict[ClusterId, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None
+        self._due: dict[ClusterId, float] = {}
 
     def start(self) -> None:
         """Begin; the clusters known now are looked at at once."""
@@ -132,17 +139,19 @@ class Scanner:
         known = await self._world.store.cluster(cluster)
         answered = known.reach in {Reach.ANSWERS, Reach.UNKNOWN}
         async with self._gate if answered else self._doubtful_gate:
-            await scan_registered(self._world, cluster)
+            moving = await scan_registered(self._world, cluster)
+        if moving:
+            soon = asyncio.get_running_loop().time() + min(self._period, MOVING_SECONDS)
+            self._due[cluster] = min(self._due.get(cluster, soon), soon)
 
     async def _watch_over_all(self) -> None:
-        due: dict[ClusterId, float] = {}
         clock = asyncio.get_running_loop().time
         while True:
             known = {cluster.id for cluster in await self._world.store.clusters()}
-            due = {cluster: moment for cluster, moment in due.items() if cluster in known}
+            self._due = {cluster: moment for cluster, moment in self._due.items() if cluster in known}
             for cluster in known:
-                if due.get(cluster, 0.0) <= clock() and cluster not in self._running:
-                    due[cluster] = clock() + self._period * self._dice.uniform(0.8, 1.2)
+                if self._due.get(cluster, 0.0) <= clock() and cluster not in self._running:
+                    self._due[cluster] = clock() + self._period * self._dice.uniform(0.8, 1.2)
                     task = asyncio.create_task(self._scan_quietly(cluster))
                     self._background.add(task)
                     task.add_done_callback(self._background.discard)

@@ -1,7 +1,8 @@
 """The one implementation of ``Lifecycle``: a facade over the use cases, one module each."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from addonry.lifecycle import (
     CatalogItem,
@@ -25,6 +26,9 @@ from addonry.model.tasks import Event, Status, Task
 from addonry.rules.readiness import assess
 from addonry.rules.versions import same_version
 
+CREDENTIAL_KEPT: Final = timedelta(seconds=5)
+"""How long a change to an access key may go unnoticed."""
+
 
 class Service:
     """Everything that can be asked, on one World. See ``Lifecycle`` for the promises."""
@@ -33,6 +37,7 @@ class Service:
         self._world = world
         self._scanner = scanner
         self._statuses: dict[ClusterId, tuple[tuple[int, int], Mapping[str, ComponentStatus]]] = {}
+        self._credentials: dict[str, tuple[datetime, Credential]] = {}
 
     # Clusters
 
@@ -169,5 +174,13 @@ class Service:
         return await self._world.store.keys()
 
     async def credential(self, key: str) -> Credential | None:
-        """See ``Lifecycle``."""
-        return await self._world.store.credential(key)
+        """See ``Lifecycle``. A key that is known is believed for a few seconds: every request asks."""
+        now = self._world.now()
+        kept = self._credentials.get(key)
+        if kept is not None and abs(now - kept[0]) < CREDENTIAL_KEPT:
+            return kept[1]
+        credential = await self._world.store.credential(key)
+        self._credentials.pop(key, None)
+        if credential is not None:
+            self._credentials[key] = (now, credential)
+        return credential

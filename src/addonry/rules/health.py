@@ -200,7 +200,7 @@ def together(assessments: Iterable[Assessment]) -> Assessment:
     percent = sum(each.percent * max(each.weight, 1) for each in listed) // weight
     note = telling.note
     if health is Health.CURRENT and len(listed) > 1:
-        note = f"all {len(listed)} workloads are ready"
+        note = f"all {len(listed)} parts are ready"
     return Assessment(health, percent, note, telling.stall, weight)
 
 

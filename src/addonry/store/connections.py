@@ -36,14 +36,16 @@ class Database:
     """A database that can be read and written."""
 
     def __init__(self, url: URL) -> None:
-        self._is_sqlite = url.get_backend_name() == "sqlite"
-        if self._is_sqlite:
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.writes = 0
+        """Counted after each commit: whoever noted it before a read knows whether that is still the last word."""
+        if self.is_sqlite:
             self._writing = _sqlite_engine(url, begin="BEGIN IMMEDIATE")
             self._reading = _sqlite_engine(url, begin=None)
         else:
             self._writing = create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=THREADS)
             self._reading = self._writing.execution_options(isolation_level="AUTOCOMMIT")
-        self._threads = ThreadPoolExecutor(1 if self._is_sqlite else THREADS, thread_name_prefix="store")
+        self._threads = ThreadPoolExecutor(1 if self.is_sqlite else THREADS, thread_name_prefix="store")
 
     @classmethod
     def at(cls, database_url: str) -> "Database":
@@ -52,7 +54,7 @@ class Database:
 
     def prepare(self) -> None:
         """Set what must be set before anyone else opens the database. Raises StoreUnavailable."""
-        if self._is_sqlite:
+        if self.is_sqlite:
             with translated():
                 _set_write_ahead(self._writing)
 
@@ -61,7 +63,9 @@ class Database:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with translated(), self._writing.begin() as connection:
-                    return work(connection)
+                    result = work(connection)
+                self.writes += 1
+                return result
             except StoreUnavailable as error:
                 if attempt == ATTEMPTS or not _may_heal(error.__cause__):
                     raise
@@ -75,7 +79,7 @@ class Database:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Do *work*, which only reads. Raises StoreUnavailable."""
-        if self._is_sqlite:
+        if self.is_sqlite:
             return self.read_now(work)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.read_now, work)
 

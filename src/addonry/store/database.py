@@ -30,6 +30,7 @@ class SqlStore:
     def __init__(self, database: Database, cipher: Cipher) -> None:
         self._database = database
         self._cipher = cipher
+        self._generations: dict[ClusterId, tuple[int, int]] = {}
 
     @classmethod
     def open(cls, settings: StoreSettings) -> "SqlStore":
@@ -159,7 +160,14 @@ class SqlStore:
 
     async def generation(self, cluster: ClusterId) -> int:
         """See ``Store``."""
+        # Asked with every status read. One process has a SQLite file to itself, so between two of its own writes
+        # nothing changes there.
+        writes = self._database.writes
+        kept = self._generations.get(cluster)
+        if kept is not None and kept[0] == writes and self._database.is_sqlite:
+            return kept[1]
         number: int = (await self._one_of_cluster(queries.GENERATION, cluster)).generation
+        self._generations[cluster] = (writes, number)
         return number
 
     # Tasks

@@ -79,7 +79,7 @@ RECURSING = {
     "values.yaml": "again: '{{ tpl .Values.again . }}'\n",
     "templates/a.yaml": "a: {{ tpl .Values.again . }}\n",
 }
-"""A template that calls itself through ``tpl`` without end: fatal for the process of Helm (helm/helm#8019)."""
+"""A template that calls itself through ``tpl`` without end: fatal for the process of Helm."""
 
 
 def pack_chart(folder: Path, name: str, version: str, *, files: Mapping[str, str] | None = None) -> Path:

@@ -6,6 +6,7 @@ The contract runs for every entry of SOURCES. Somebody installs a component with
 import asyncio
 import contextlib
 import itertools
+import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -399,7 +400,8 @@ async def leave(component: Installed, status: ReleaseStatus) -> None:
     await component.api.patch(path, patch, kind="merge")
 
 
-STUCK = sorted((each for each in ReleaseStatus if each.is_stuck), key=str)
+STUCK = sorted((each for each in ReleaseStatus if each.is_stuck or each is ReleaseStatus.UNINSTALLING), key=str)
+"""What Helm refuses to upgrade."""
 
 
 @pytest.mark.parametrize("status", STUCK)
@@ -414,8 +416,19 @@ async def test_a_release_that_somebodys_helm_left_locked_is_upgraded(installed_r
     last = newest(history)
     assert last is not None
     assert (last.status, last.chart_version) == (ReleaseStatus.DEPLOYED, "1.1.0")
-    assert not any(each.status.is_stuck for each in history)
+    assert not {each.status for each in history} & set(STUCK)
     assert component.deletions() == []
+
+
+async def test_a_release_uninstalled_with_its_history_kept_is_not_there_and_can_be_installed(installed_release):
+    component = installed_release
+    kubeconfig = component.cluster.kubeconfig()
+    await asyncio.to_thread(helm, kubeconfig, "uninstall", "web", keep_history=True)
+    source = await component.source()
+    assert await source.find(component.placement) is None
+    assert await source.owned(component.placement) == ()
+    await component.upgrade("1.1.0")
+    assert await component.version() == "1.1.0"
 
 
 async def test_a_first_revision_left_locked_is_upgraded_and_not_uninstalled(installed_release):
@@ -533,6 +546,18 @@ async def test_what_the_server_refuses_is_named_before_anything_is_written(insta
     with pytest.raises(ClusterRejected, match="Service web"):
         await (await component.source()).dry_run(component.placement, target)
     assert component.writes() == []
+
+
+async def test_a_webhook_that_cannot_judge_without_storing_does_not_stop_the_plan(installed_release):
+    """It says nothing about the object, and the real apply will pass it."""
+    component = installed_release
+    words = 'admission webhook "sidecar.example.com" does not support dry run'
+    status = {"kind": "Status", "status": "Failure", "reason": "BadRequest", "code": 400, "message": words}
+    component.cluster.trouble.fail(
+        method="PATCH", path_contains="/configmaps/", status=400, body=json.dumps(status).encode()
+    )
+    judged = await (await component.source()).dry_run(component.placement, component.target("1.1.0"))
+    assert judged.objects == 2
 
 
 async def test_a_chart_is_rendered_for_the_cluster_it_goes_to(installed_release):
@@ -789,24 +814,39 @@ async def test_objects_of_a_kind_that_comes_with_the_chart_do_not_stop_the_plan(
         await (await component.source()).dry_run(component.placement, component.target("1.1.1", files=without))
 
 
-def test_the_crds_of_a_subchart_that_is_off_are_left_out(tmp_path):
-    dependencies = {"dependencies": [{"name": "sub", "version": "1.0.0", "condition": "sub.enabled"}]}
+@pytest.mark.parametrize(
+    ("dependency", "values", "is_on"),
+    [
+        ({}, {}, True),
+        ({"condition": "sub.enabled"}, {}, False),
+        ({"condition": "sub.enabled"}, {"sub": {"enabled": True}}, True),
+        ({"condition": "other.enabled,sub.enabled"}, {"other": {"enabled": True}}, True),
+        ({"condition": "sub.enabled", "tags": ["extra"]}, {"tags": {"extra": True}}, False),
+        ({"tags": ["extra"]}, {"tags": {"extra": False}}, False),
+        ({"tags": ["extra", "more"]}, {"tags": {"extra": False, "more": True}}, True),
+        ({"alias": "renamed", "condition": "renamed.enabled"}, {"renamed": {"enabled": False}}, False),
+    ],
+)
+def test_the_crds_of_a_subchart_come_only_when_it_is_on(tmp_path, dependency, values, is_on):
+    """Nothing removes a CRD again, so one that nobody wants must not be made."""
+    parent = {"name": "web", "dependencies": [{"name": "sub", "version": "1.0.0", **dependency}]}
     files = {
-        "Chart.yaml": f'{{"apiVersion": "v2", "name": "web", "version": "1.0.0", {str(dependencies)[1:-1]}}}'.replace(
-            "'", '"'
-        ),
+        "Chart.yaml": json.dumps(parent),
         "values.yaml": "sub: {enabled: false}\n",
         "crds/a.yaml": WIDGETS,
-        "charts/sub/Chart.yaml": '{"apiVersion": "v2", "name": "sub", "version": "1.0.0"}',
+        "charts/sub/Chart.yaml": '{"name": "sub"}',
         "charts/sub/crds/b.yaml": WIDGETS.replace("widgets.", "others."),
     }
     archive = pack_chart(tmp_path, "web", "1.0.0", files=files)
+    names = [each["metadata"]["name"] for each in crds_of(archive, values)]
+    assert names == (["others.example.com"] if is_on else []) + ["widgets.example.com"]
 
-    def names(values: dict[str, Any]) -> list[str]:
-        return [each["metadata"]["name"] for each in crds_of(archive, values)]
 
-    assert names({}) == ["widgets.example.com"]
-    assert names({"sub": {"enabled": True}}) == ["others.example.com", "widgets.example.com"]
+def test_an_archive_that_cannot_be_read_has_no_crds(tmp_path):
+    junk = tmp_path / "junk.tgz"
+    junk.write_bytes(b"no archive")
+    with pytest.raises(RenderFailed, match="cannot be read"):
+        crds_of(junk, {})
 
 
 # Manifests.

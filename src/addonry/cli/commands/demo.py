@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from addonry.cli.help import examples
+from addonry.cli.session import read_root_key
 
 if TYPE_CHECKING:
     from addonry.cli.story import Story
@@ -51,14 +52,17 @@ def _interrupt(_number: int, _frame: Any) -> None:
 
 
 def _stay(story: "Story") -> None:
-    data, kubeconfig = story.service.data, story.clusters.kubeconfigs["sim-1"]
-    address = story.session.client.address
+    kubeconfig = story.clusters.kubeconfigs["sim-1"]
+    address, key = story.session.client.address, read_root_key(story.service.data)
+    assert key is not None, "a service that answered has made its key"
+    # The secret opens nothing but this service on loopback, and ends with it.
     click.echo(
         f"""
-The service stays up at {address} until Ctrl-C; its access key is in {data / "root.key"}.
-Things to try, in another terminal:
+The service stays up until Ctrl-C, at {address}. Things to try, in another terminal:
 
-  export ADDONRY_DATA={data}
+  export ADDONRY_ENDPOINT={address}
+  export ADDONRY_ACCESS_KEY_ID={key.id}
+  export ADDONRY_ACCESS_KEY_SECRET={key.secret}
   addonry status sim-2
   addonry upgrade sim-2 metrics-server coredns --wait
   addonry tasks list
@@ -66,6 +70,9 @@ Things to try, in another terminal:
   kubectl --kubeconfig {kubeconfig} get pods -A
   helm --kubeconfig {kubeconfig} list -A
   curl {address}/healthz
+
+An SDK of Alibaba Cloud (alibabacloud_cs20151215) needs Config(endpoint="{address.host_header}", protocol="http") and
+the key.
 """
     )
     with contextlib.suppress(KeyboardInterrupt):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from addonry.cli.errors import WrongUsage
-from addonry.cli.kubeconfigs import Chosen, read_kubeconfig
 from addonry.cli.help import examples
+from addonry.cli.kubeconfigs import Chosen, read_kubeconfig
 from addonry.cli.output import Format, Table, lines_of, output_option, show
 
 if TYPE_CHECKING:

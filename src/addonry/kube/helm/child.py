@@ -29,10 +29,14 @@ from typing import Any, Final
 PARENT_GONE: Final = 3
 """Exit status: stdin ended before the work did."""
 
+TOO_MUCH_MEMORY: Final = 4
+"""Exit status: the memory limit was passed."""
+
 BROKEN: Final = 1000
 """Code of an error that is none of the library's own, which are negative."""
 
 _PR_SET_PDEATHSIG: Final = 1
+_LOOK_AT_MEMORY: Final = 0.05
 
 
 def main() -> None:
@@ -45,12 +49,13 @@ def main() -> None:
     request = json.loads(_first_line(0))
     if request["operation"] != "command":
         _die_with_parent()
-    # The memory limit turns a template that recurses without end into a quick death; Go's own limit for a stack is
-    # 1 GB and takes 20 s to reach. RLIMIT_DATA and not RLIMIT_AS, because Go reserves address space it never uses.
-    _limit(resource.RLIMIT_DATA, request["memory"])
+    # A template that recurses without end fills Go's stack up to 1 GB, for 20 s, and then kills the process. Looking at
+    # our own size ends that early and says so; the hard limit behind it makes Go die in many ways, not all of which
+    # can be told from a bug. RLIMIT_DATA and not RLIMIT_AS, because Go reserves address space it never uses.
+    _limit(resource.RLIMIT_DATA, request["memory"] * 2)
     _limit(resource.RLIMIT_CORE, 0)
     threading.Thread(target=_work, args=(request, answers), daemon=True).start()
-    _wait_for_the_end_of(0)
+    _wait_for_the_end_of(0, memory=request["memory"])
     if request["operation"] == "command":
         os.killpg(0, signal.SIGKILL)  # the command too; the parent has given this process a session of its own
     os._exit(PARENT_GONE)
@@ -80,11 +85,18 @@ def _first_line(descriptor: int) -> bytes:
     return b"".join(parts)
 
 
-def _wait_for_the_end_of(descriptor: int) -> None:
+def _wait_for_the_end_of(descriptor: int, *, memory: int) -> None:
     while True:
-        select.select([descriptor], [], [])
-        if not os.read(descriptor, 1 << 16):
+        readable, _, _ = select.select([descriptor], [], [], _LOOK_AT_MEMORY)
+        if readable and not os.read(descriptor, 1 << 16):
             return
+        if _peak_memory() > memory:
+            os._exit(TOO_MUCH_MEMORY)
+
+
+def _peak_memory() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _limit(which: int, value: int) -> None:

@@ -82,32 +82,35 @@ class _Charts:
 
     def is_on(self, path: PurePosixPath, values: Mapping[str, Any]) -> bool:
         """Whether the chart that *path* lies in is on, and every chart around it."""
-        parts = path.parts
-        chart = 1
-        while chart + 1 < len(parts) and parts[chart] == "charts":
-            parent = "/".join(parts[:chart])
-            name = parts[chart + 1]
-            if not self._is_dependency_on(parent, name, values):
-                return False
-            inner = values.get(name)
-            values = inner if isinstance(inner, Mapping) else {}
-            chart += 2
-        return True
+        return self._is_on(path.parts, 1, values)
 
-    def _is_dependency_on(self, parent: str, name: str, given: Mapping[str, Any]) -> bool:
-        chart = _document(self._texts.get(f"{parent}/Chart.yaml", ""))
+    def _is_on(self, parts: tuple[str, ...], chart: int, values: Mapping[str, Any]) -> bool:
+        if chart + 1 >= len(parts) or parts[chart] != "charts":
+            return True
+        parent, name = "/".join(parts[:chart]), parts[chart + 1]
         defaults = _document(self._texts.get(f"{parent}/values.yaml", ""))
-        for dependency in chart.get("dependencies") or ():
-            if name not in {dependency.get("alias"), dependency.get("name")}:
-                continue
-            for condition in str(dependency.get("condition") or "").split(","):
-                verdict = _switch(condition.strip(), given, defaults)
-                if verdict is not None:
-                    return verdict
-            tags = [_switch(f"tags.{tag}", given, defaults) for tag in dependency.get("tags") or ()]
-            told = [each for each in tags if each is not None]
-            return any(told) if told else True
-        return True
+        # A chart may be a dependency several times under different aliases; its folder is there once.
+        uses = [each for each in self._dependencies(parent) if each.get("name") == name] or [{"name": name}]
+        return any(
+            _is_switched_on(use, values, defaults)
+            and self._is_on(parts, chart + 2, _mapping(values.get(str(use.get("alias") or name))))
+            for use in uses
+        )
+
+    def _dependencies(self, chart: str) -> list[Mapping[str, Any]]:
+        listed = _document(self._texts.get(f"{chart}/Chart.yaml", "")).get("dependencies")
+        return [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+
+
+def _is_switched_on(dependency: Mapping[str, Any], *layers: Mapping[str, Any]) -> bool:
+    """The first condition that says something decides; else the tags, of which one is enough; else it is on."""
+    for condition in str(dependency.get("condition") or "").split(","):
+        verdict = _switch(condition.strip(), *layers)
+        if verdict is not None:
+            return verdict
+    tags = [_switch(f"tags.{tag}", *layers) for tag in dependency.get("tags") or ()]
+    told = [each for each in tags if each is not None]
+    return any(told) if told else True
 
 
 def _switch(path: str, *layers: Mapping[str, Any]) -> bool | None:
@@ -125,7 +128,10 @@ def _document(text: str) -> Mapping[str, Any]:
     import yaml
 
     try:
-        document = yaml.safe_load(text)
+        return _mapping(yaml.safe_load(text))
     except yaml.YAMLError:
         return {}
-    return document if isinstance(document, Mapping) else {}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

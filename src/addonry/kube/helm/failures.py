@@ -7,6 +7,7 @@ new sentence, add a row to SIGNS.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from addonry.kube.helm.runner import (
@@ -37,35 +38,56 @@ _OFFLINE: Final = frozenset({"render", "template"})
 
 _LONGEST: Final = 600
 
-_UNREACHABLE: Final = re.compile(
-    r"connection refused|connection reset|no such host|i/o timeout|TLS handshake|no route to host|unexpected EOF"
-    r"|Client\.Timeout|cluster unreachable|server misbehaving|: EOF|http2: |too many requests"
-    r"|the server is currently unable to handle the request|apiserver not ready",
-    re.IGNORECASE,
-)
-_REFUSED: Final = re.compile(
-    r"is forbidden: User|Unauthorized|must be logged in|cannot impersonate|x509:", re.IGNORECASE
-)
-_SCHEMA: Final = re.compile(r"don't meet the specifications of the schema|values\.schema\.json", re.IGNORECASE)
-_TEMPLATE: Final = re.compile(
-    r"execution error at|parse error at|template: |render error|YAML parse error|nil pointer evaluating", re.IGNORECASE
-)
-_REJECTED: Final = re.compile(
-    r"is invalid: |admission webhook .* denied|denied the request|exceeded quota|unknown field|field is immutable"
-    r"|no matches for kind|strict decoding error|is forbidden: ",
-    re.IGNORECASE,
-)
-_CONFLICTING: Final = re.compile(r"conflicts? with \"([^\"]+)\"[^:]*:\s*((?:\s*-?\s*\.[^\s,]+)+)")
 
-SIGNS: Final[
-    tuple[tuple[re.Pattern[str], type[ClusterRefused | ClusterUnreachable | RenderFailed | ClusterRejected]], ...]
-] = (
-    (_UNREACHABLE, ClusterUnreachable),
-    (_REFUSED, ClusterRefused),
-    (_TEMPLATE, RenderFailed),
-    (_REJECTED, ClusterRejected),
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Words in Helm's prose, the error they stand for, and what to do about it where the error has no remedy itself."""
+
+    words: re.Pattern[str]
+    kind: type[ClusterRefused | ClusterUnreachable | RenderFailed | ClusterRejected]
+    remedy: str | None = None
+
+
+def _words(*words: str) -> re.Pattern[str]:
+    return re.compile("|".join(words), re.IGNORECASE)
+
+
+SIGNS: Final = (
+    # Before the words of a broken connection, which may be the webhook's own: asking again would not help.
+    Sign(_words("failed calling webhook"), ClusterRejected, "Repair the admission webhook that it names."),
+    Sign(
+        _words(
+            *("connection refused", "connection reset", "no such host", "i/o timeout", "TLS handshake", ": EOF"),
+            *("no route to host", "unexpected EOF", r"Client\.Timeout", "cluster unreachable", "server misbehaving"),
+            *("http2: ", "too many requests", "currently unable to handle the request", "apiserver not ready"),
+        ),
+        ClusterUnreachable,
+    ),
+    Sign(
+        _words("is forbidden: User", "Unauthorized", "must be logged in", "cannot impersonate", "x509:"), ClusterRefused
+    ),
+    Sign(_words("requires kubeVersion"), RenderFailed, "Choose a version of the chart that runs on this Kubernetes."),
+    Sign(
+        _words(
+            *("execution error at", "parse error at", r"template: \S+:\d+", "render error", "YAML parse error"),
+            "nil pointer evaluating",
+        ),
+        RenderFailed,
+        "Correct the values, or choose another version.",
+    ),
+    Sign(
+        _words(
+            *("is invalid: ", "admission webhook .* denied", "denied the request", "exceeded quota", "unknown field"),
+            *("field is immutable", "no matches for kind", "strict decoding error", "is forbidden: "),
+        ),
+        ClusterRejected,
+        "Correct the values, or choose another version of the chart.",
+    ),
 )
 """Asked in this order; the first that is found names the kind."""
+
+_SCHEMA: Final = _words("don't meet the specifications of the schema", r"values\.schema\.json")
+_CONFLICTING: Final = re.compile(r"conflicts? with \"([^\"]+)\"[^:]*:\s*((?:\s*-?\s*\.[^\s,]+)+)")
 
 _SECRET_KEY: Final = re.compile(r"pass|secret|token|credential|private|api_?key|auth", re.IGNORECASE)
 _SHORTEST_SECRET: Final = 4
@@ -114,9 +136,9 @@ def _told(code: int, message: str, what: str) -> AddonryError:
         )
     if conflicts := _conflicts(message):
         return FieldConflict(conflicts)
-    for sign, kind in SIGNS:
-        if sign.search(message):
-            return kind(f"Helm could not finish {what}: {message}")
+    for sign in SIGNS:
+        if sign.words.search(message):
+            return sign.kind(f"Helm could not finish {what}: {message}", remedy=sign.remedy)
     if code == _KUBE:
         return ClusterUnreachable(f"Helm could not reach the cluster for {what}: {message}")
     return HelmFailed(f"Helm failed during {what}: {message}", remedy="Correct what Helm names and ask for it again.")

@@ -184,7 +184,7 @@ def _unpack(text: str | bytes) -> bytes:
         raw = _from_base64(raw)
     if raw.startswith(_GZIP):
         return _gunzip(raw)
-    # Tiller-time records were not packed: helm/helm, pkg/storage/driver/util.go.
+    # From before Helm packed them; it reads such records still (helm/helm, pkg/storage/driver/util.go).
     return raw
 
 

@@ -19,16 +19,19 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 MEMORY_LIMIT: Final = 768 * 1024 * 1024
-"""Data of one child; the largest charts we know of need 200 MiB."""
+"""Memory of one child; a usual operation takes 90 MiB, the largest charts we know of 200 MiB."""
 
 _ANSWER_LIMIT: Final = 64 * 1024 * 1024
+_TOO_MUCH_MEMORY: Final = 4
+"""``child.TOO_MUCH_MEMORY``; the child is started and not imported."""
+
 _STDERR_KEPT: Final = 16 * 1024
 _PROXIES: Final = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 _ABANDONED_AFTER: Final = 60.0
@@ -37,18 +40,25 @@ _OUT_OF_MEMORY: Final = ("out of memory", "cannot allocate memory", "stack overf
 
 
 class ChildTrouble(Exception):
-    """The root of what a child can come to; ``adapters`` translates it."""
+    """The root of what a child can come to; ``adapters`` translates it.
+
+    As the cause of another error it ends up in tracebacks and logs, so it is not printed with what Helm said: that may
+    quote the user's values.
+    """
+
+    def __str__(self) -> str:
+        return type(self).__name__
 
 
-@dataclass
+@dataclass(eq=False)
 class ChildRefused(ChildTrouble):
     """The operation failed and the child said why."""
 
     code: int
-    message: str
+    message: str = field(repr=False)
 
 
-@dataclass
+@dataclass(eq=False)
 class ChildNotStarted(ChildTrouble):
     """This machine would not start it."""
 
@@ -59,13 +69,13 @@ class ChildLate(ChildTrouble):
     """The deadline passed; the child was killed."""
 
 
-@dataclass
+@dataclass(eq=False)
 class ChildDied(ChildTrouble):
     """The child ended without an answer."""
 
     status: int
     out_of_memory: bool
-    message: str
+    message: str = field(repr=False)
     """How what it wrote to stderr begins, without the request's secrets."""
 
 
@@ -204,7 +214,7 @@ def _result(answer: bytes, noise: bytes, status: int, request: Mapping[str, Any]
     try:
         told = json.loads(answer)
     except ValueError:
-        out_of_memory = any(sign in words for sign in _OUT_OF_MEMORY)
+        out_of_memory = status == _TOO_MUCH_MEMORY or any(sign in words for sign in _OUT_OF_MEMORY)
         raise ChildDied(status, out_of_memory, scrub(words, request).strip()[:600]) from None
     if not told["ok"]:
         raise ChildRefused(told["code"], scrub(told["message"], request))

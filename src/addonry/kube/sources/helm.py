@@ -181,7 +181,7 @@ class HelmSource:
         """Mark a revision that a dead Helm left half-way as failed, so that Helm works on the release again.
 
         Helm refuses everything on a pending release (helm/helm#8987) and offers a rollback, or for a first revision
-        only an uninstall. Flux writes the same mark (fluxcd/helm-controller, action UnlockRelease). The lock is ours,
+        only an uninstall. Flux marks it failed as well (fluxcd/helm-controller, internal/reconcile/unlock.go). The lock is ours,
         so it is nobody of this machine's who still works on it.
         """
         if last is None or not _is_locked(last):
