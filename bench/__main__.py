@@ -18,7 +18,7 @@ from addonry.gateway.signing import sign_request
 from addonry.simulator import Simulator
 from addonry.simulator.charts import ChartRepository, find_charts, pack
 from bench.measure import cpu_of_command, cpu_seconds, python, resident_mib, seconds
-from tests.scenario.test_first_upgrade import finished, register, upgrade
+from tests.scenario.test_first_upgrade import finished, ready, register, upgrade
 from tests.support.helm import helm
 from tests.support.sdk import sdk
 from tests.support.service import Service
@@ -159,6 +159,7 @@ def bench_upgrade() -> None:
                 for cluster in (ours, bare):
                     act(cluster, "install", "3.12.1")
                 cluster_id = register(client, ours.kubeconfig(), ours.name)
+                ready(client, cluster_id, "metrics-server")
 
                 def through_service(cluster_id: str = cluster_id) -> None:
                     upgrade(client, cluster_id, "metrics-server", "3.13.0")
@@ -187,7 +188,8 @@ def bench_throughput() -> None:
             timeout=60,
         )
         for number in range(2, count + 1):
-            simulator.cluster(f"sim-{number}").load(first.export())
+            copy = simulator.cluster(f"sim-{number}")
+            simulator.call(lambda copy=copy: copy.load(first.export()))
         environment = {"ADDONRY_CHART_MIRROR": repository, "ADDONRY_SCAN_SECONDS": "600"}
         with Service(Path(folder) / "data", environment) as service:
             client = sdk(service.host, service.root_key)
@@ -195,6 +197,9 @@ def bench_throughput() -> None:
                 register(client, simulator.cluster(f"sim-{number}").kubeconfig(), f"sim-{number}")
                 for number in range(1, count + 1)
             ]
+
+            for cluster_id in ids:
+                ready(client, cluster_id, "metrics-server")
 
             def all_at_once() -> None:
                 for cluster_id in ids:

@@ -171,7 +171,7 @@ VERSIONS = [
 
 @pytest.mark.parametrize(("image", "labels", "version"), VERSIONS)
 def test_without_a_tag_the_label_says_the_version_and_at_last_the_digest(image, labels, version):
-    assert image_version(image, labels.items()) == version
+    assert image_version(image, labels) == version
 
 
 def test_the_main_container_is_the_one_called_like_the_workload():

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Generic, Literal, TypeVar, cast, overload
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import msgspec
@@ -383,7 +383,7 @@ class Api:
     @property
     def _may_show_credentials(self) -> bool:
         # Like client-go, which sends none in the clear; on the machine itself nobody listens in.
-        return self._access.is_encrypted or self._access.host.rpartition(":")[0] in _LOOPBACK
+        return self._access.is_encrypted or urlsplit(self._access.server).hostname in _LOOPBACK
 
     async def _read(self, response: aiohttp.ClientResponse) -> "_Answer":
         parts: list[bytes] = []
@@ -494,7 +494,7 @@ async def all_of(*questions: Coroutine[Any, Any, T] | asyncio.Task[T]) -> builti
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class _Sessions:

@@ -13,7 +13,7 @@ from addonry.kube.api import Api, Forbidden
 from addonry.kube.helm.crds import apply_crds, crds_of
 from addonry.kube.inventory import count_nodes, take_inventory
 from addonry.kube.kubeconfig import read_kubeconfig
-from addonry.kube.rollout import Stalls, assess, follow
+from addonry.kube.rollout import Stalls, assess, follow, free_stateful_sets
 from addonry.kube.sources import SOURCES, Source
 from addonry.model.components import Found, Health, Inventory, Placement, SourceKind
 from addonry.model.ids import TaskId
@@ -102,8 +102,10 @@ class HttpCluster:
         return await assess(self._api, owned, stalls=self._stalls)
 
     async def rollback(self, placement: Placement, snapshot: Snapshot, *, task: TaskId) -> None:
-        """See ``LiveCluster``."""
-        await (await self._source(placement)).rollback(placement, snapshot, task=task)
+        """See ``LiveCluster``. Broken pods that a StatefulSet would keep for ever are deleted; nothing else ever is."""
+        source = await self._source(placement)
+        await source.rollback(placement, snapshot, task=task)
+        await free_stateful_sets(self._api, await source.owned(placement))
 
     async def close(self) -> None:
         """See ``LiveCluster``."""

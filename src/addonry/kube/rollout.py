@@ -20,7 +20,7 @@ from addonry.kube import Rollout
 from addonry.kube.api import Api, Expired, Forbidden, all_of
 from addonry.kube.sources import ObjectRef
 from addonry.model.components import Health
-from addonry.model.errors import ClusterUnreachable
+from addonry.model.errors import ClusterRejected, ClusterUnreachable
 from addonry.rules.health import (
     FATAL,
     Assessment,
@@ -154,6 +154,47 @@ async def assess(api: Api, refs: Iterable[ObjectRef], *, stalls: Stalls) -> Roll
     services = [ref for ref in listed if ref.kind == "APIService"]
     looks = [_look_once(each) for each in followed] + [_assess_api_service(api, ref.name) for ref in services]
     return _rollout(together(await all_of(*looks)))
+
+
+async def free_stateful_sets(api: Api, refs: Iterable[ObjectRef], *, seconds: float = 5.0) -> int:
+    """Delete the broken pods of an abandoned template that hold up a StatefulSet among *refs*; how many.
+
+    A StatefulSet that was brought back does not replace such a pod by itself, and asks for exactly this:
+    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback. Pods that work are never
+    touched. Waits at most *seconds* for the controller to see the change; one that has not is left alone.
+    """
+    sets = [ref for ref in _workloads(refs) if ref.kind == "StatefulSet"]
+    return sum(await all_of(*(_free_one(api, ref, seconds) for ref in sets)))
+
+
+async def _free_one(api: Api, ref: ObjectRef, seconds: float) -> int:
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
+    path = f"{PATHS[ref.kind].format(namespace=ref.namespace)}/{ref.name}"
+    while (workload := await api.get_or_none(path, into=Workload)) is not None:
+        if workload.status.observed_generation >= workload.metadata.generation:
+            return await _delete_abandoned(api, ref, workload)
+        if clock() >= deadline:
+            break
+        await asyncio.sleep(_SETTLE)
+    return 0
+
+
+async def _delete_abandoned(api: Api, ref: ObjectRef, workload: "Workload") -> int:
+    pods_path = f"/api/v1/namespaces/{ref.namespace}/pods"
+    deleted = 0
+    with suppress(Forbidden):  # then following the rollout names the pod, for a person to delete
+        pods, _ = await api.list(pods_path, Pod, params={"labelSelector": _selector_text(workload.spec.selector)})
+        for pod in pods:
+            stall = stall_of([pod_state(pod)])
+            is_abandoned = pod_state(pod).revision not in {"", workload.status.update_revision}
+            if is_abandoned and stall is not None and stall.is_fatal and _belongs(pod, ref.kind, workload):
+                # The uid, lest a good pod is hit that has taken its place and name meanwhile.
+                options = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": pod.metadata.uid}}
+                with suppress(ClusterRejected):
+                    await api.delete(f"{pods_path}/{pod.metadata.name}", body=options)
+                    deleted += 1
+    return deleted
 
 
 def assess_api_service(service: "ApiService") -> Assessment:
@@ -706,6 +747,7 @@ __all__ = [
     "assess",
     "assess_api_service",
     "follow",
+    "free_stateful_sets",
     "pod_state",
     "state_of",
 ]

@@ -6,7 +6,7 @@ Found and an entry, and name it in SIGNS at the place that says how much it is w
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -59,10 +59,10 @@ def split_image(image: str) -> Image:
     return Image(registry, repository, tag, digest)
 
 
-def image_version(image: str, labels: Iterable[tuple[str, str]] = ()) -> Version:
+def image_version(image: str, labels: Mapping[str, str] | None = None) -> Version:
     """The version that a workload with *image* says of itself: the tag, else the standard label, else a short digest."""
     parts = split_image(image)
-    label = dict(labels).get("app.kubernetes.io/version", "")
+    label = (labels or {}).get("app.kubernetes.io/version", "")
     return Version(parts.tag or label or parts.digest.rpartition(":")[2][:12])
 
 

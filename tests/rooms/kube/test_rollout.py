@@ -20,12 +20,15 @@ from addonry.kube.rollout import (
     assess,
     assess_api_service,
     follow,
+    free_stateful_sets,
     pod_state,
     state_of,
 )
 from addonry.kube.sources import ObjectRef
 from addonry.model.components import Health, Placement, SourceKind
 from addonry.model.errors import ClusterUnreachable
+from addonry.model.ids import TaskId, Version
+from addonry.model.tasks import Snapshot
 from addonry.rules.health import Assessment, assess_workload, not_ready_of, stall_of
 from addonry.simulator import SimulatedCluster, Simulator
 
@@ -378,6 +381,47 @@ async def test_one_look_takes_the_api_services_with_it(api):
     look = await assess(api, refs, stalls=Stalls(60.0))
     assert look.health is MOVING
     assert "v1beta1.metrics.example.com is not available" in look.note
+
+
+async def test_a_stateful_set_that_was_brought_back_is_freed_of_its_broken_pods(cluster, api, tmp_path):
+    """Recorded: with the template corrected it stays stuck on the broken pod until that is deleted."""
+    await api.create(path_of("StatefulSet"), a_workload("StatefulSet", "registry.example/app:1"))
+    await looks(api, ref_of("StatefulSet"))
+    await set_image(api, "StatefulSet", "registry.example/bad:2")
+    assert (await looks(api, ref_of("StatefulSet")))[-1].health is FAILED
+    cluster.forget_requests()
+    live = open_cluster(cluster.kubeconfig(), KubeSettings(tmp_path, stall_seconds=5.0))
+    placement = Placement(SourceKind.WORKLOAD, "default", "web", "StatefulSet")
+    before = Snapshot(images={"app": "registry.example/app:1"}, version=Version("1"))
+    await live.rollback(placement, before, task=TaskId("T-1"))
+    async with asyncio.timeout(20):
+        told = [look async for look in live.follow_rollout(placement)]
+    assert told[-1].health is CURRENT
+    deleted = [each.path for each in cluster.requests if each.method == "DELETE"]
+    assert deleted == ["/api/v1/namespaces/default/pods/web-1"]
+    await live.rollback(placement, before, task=TaskId("T-1"))
+    assert len([each for each in cluster.requests if each.method == "DELETE"]) == 1
+    await live.close()
+
+
+async def test_a_stateful_set_stuck_on_an_abandoned_pod_says_which_to_delete(api):
+    await api.create(path_of("StatefulSet"), a_workload("StatefulSet", "registry.example/app:1"))
+    await looks(api, ref_of("StatefulSet"))
+    await set_image(api, "StatefulSet", "registry.example/bad:2")
+    await looks(api, ref_of("StatefulSet"))
+    await set_image(api, "StatefulSet", "registry.example/app:3")
+    told = await looks(api, ref_of("StatefulSet"))
+    assert (told[-1].health, told[-1].stall) == (FAILED, "ImagePullBackOff")
+    assert "web-1" in told[-1].note
+    assert "delete that pod" in told[-1].note
+
+
+async def test_pods_that_work_are_never_deleted(api, cluster):
+    await api.create(path_of("StatefulSet"), a_workload("StatefulSet", "registry.example/app:1"))
+    await looks(api, ref_of("StatefulSet"))
+    await set_image(api, "StatefulSet", "registry.example/app:2")
+    assert await free_stateful_sets(api, [ref_of("StatefulSet"), ref_of("StatefulSet", "gone")]) == 0
+    assert not [each for each in cluster.requests if each.method == "DELETE"]
 
 
 async def test_the_doors_cluster_follows_a_plain_workload(cluster, tmp_path):

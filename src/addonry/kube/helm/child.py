@@ -37,6 +37,7 @@ BROKEN: Final = 1000
 
 _PR_SET_PDEATHSIG: Final = 1
 _LOOK_AT_MEMORY: Final = 0.05
+_HARD_LIMIT: Final = 1536 * 1024 * 1024
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def main() -> None:
     # A template that recurses without end fills Go's stack up to 1 GB, for 20 s, and then kills the process. Looking at
     # our own size ends that early and says so; the hard limit behind it makes Go die in many ways, not all of which
     # can be told from a bug. RLIMIT_DATA and not RLIMIT_AS, because Go reserves address space it never uses.
-    _limit(resource.RLIMIT_DATA, request["memory"] * 2)
+    _limit(resource.RLIMIT_DATA, max(2 * request["memory"], _HARD_LIMIT))
     _limit(resource.RLIMIT_CORE, 0)
     threading.Thread(target=_work, args=(request, answers), daemon=True).start()
     _wait_for_the_end_of(0, memory=request["memory"])
