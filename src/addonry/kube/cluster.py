@@ -27,6 +27,7 @@ class HttpCluster:
         self._api = api
         self._settings = settings
         self._stalls = Stalls(settings.stall_seconds)
+        self._rendered: dict[Placement, tuple[Target, str]] = {}
 
     @classmethod
     def open(
@@ -66,11 +67,16 @@ class HttpCluster:
 
     async def render(self, placement: Placement, target: Target) -> str:
         """See ``LiveCluster``."""
-        return await (await self._source(placement)).render(placement, target)
+        manifest = await (await self._source(placement)).render(placement, target)
+        self._rendered[placement] = (target, manifest)
+        return manifest
 
     async def dry_run(self, placement: Placement, target: Target) -> DryRun:
         """See ``LiveCluster``."""
-        return await (await self._source(placement)).dry_run(placement, target)
+        # A task renders and then asks the server: the same manifests, and Helm's child is not started twice for them.
+        rendered, manifest = self._rendered.pop(placement, (None, ""))
+        known = manifest if rendered == target else ""
+        return await (await self._source(placement)).dry_run(placement, target, manifest=known)
 
     async def snapshot(self, placement: Placement) -> Snapshot:
         """See ``LiveCluster``."""

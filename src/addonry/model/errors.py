@@ -169,7 +169,7 @@ class ClusterTrouble(AddonryError):
 class ClusterUnreachable(ClusterTrouble):
     """No answer in time, or none at all; may heal by itself."""
 
-    default_remedy = "Check that the API server runs and can be reached from here; the task goes on when it answers."
+    default_remedy = "Check that the API server runs and can be reached from here."
 
 
 class ClusterRefused(ClusterTrouble):

@@ -643,15 +643,34 @@ async def test_verification_can_be_switched_off(tmp_path):
     assert await ask_over_tls(Authority().context(tmp_path), insecure=True) == "v1"
 
 
-async def test_a_missing_client_certificate_is_told_as_a_refusal(tmp_path):
-    """With TLS 1.3 the server says so only after the handshake, and the connection may be gone before it is read."""
+async def test_a_server_that_hangs_up_on_us_brings_the_client_certificate_to_mind(tmp_path):
+    """Python's TLS server ends the handshake without saying why."""
     authority = Authority()
     context = authority.context(tmp_path)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=authority.pem.decode())
-    with pytest.raises(ClusterRefused, match="client certificate"):
+    with pytest.raises(ClusterUnreachable, match="closed the connection") as caught:
         await ask_over_tls(context, authority=authority.pem)
+    assert "client certificate" in caught.value.remedy
+
+
+async def test_a_client_certificate_that_is_not_accepted_is_a_refusal():
+    """The TLS alert bad_certificate (RFC 8446, section 6) in answer to our hello, as Go's server sends it."""
+
+    async def alert(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(bytes([21, 3, 3, 0, 2, 2, 42]))
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(alert, "127.0.0.1", 0)
+    async with server:
+        api = Api(Access(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", insecure=True))
+        with pytest.raises(ClusterRefused, match="refused the client certificate"):
+            await api.server_version()
+        await api.close()
 
 
 async def test_a_server_without_tls_is_told_as_such():

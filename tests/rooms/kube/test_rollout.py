@@ -221,7 +221,7 @@ async def test_a_stall_that_is_over_in_time_is_no_failure(api):
 
 async def test_the_clock_of_a_stall_runs_on_when_following_begins_anew(api):
     """A step of a task returns at every change and follows again; the same words come first, and the failure in time."""
-    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/bad:1"))
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/bad:1", replicas=1))
     stalls = Stalls(1.5)
     told = [Rollout(0, MOVING, "")]
     async with asyncio.timeout(15):

@@ -43,8 +43,8 @@ class Source(Protocol):
         """See ``LiveCluster.render``."""
         ...
 
-    async def dry_run(self, placement: Placement, target: Target) -> DryRun:
-        """See ``LiveCluster.dry_run``."""
+    async def dry_run(self, placement: Placement, target: Target, *, manifest: str = "") -> DryRun:
+        """See ``LiveCluster.dry_run``. *manifest* is what ``render`` has just given for it; empty renders it again."""
         ...
 
     async def snapshot(self, placement: Placement) -> Snapshot:

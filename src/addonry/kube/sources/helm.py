@@ -75,10 +75,11 @@ class HelmSource:
         """See ``Source``."""
         return await self._render(placement, target, await self._history(placement))
 
-    async def dry_run(self, placement: Placement, target: Target) -> DryRun:
+    async def dry_run(self, placement: Placement, target: Target, *, manifest: str = "") -> DryRun:
         """See ``Source``. Objects whose namespace or kind comes into being with the chart itself are not judged."""
         history = await self._history(placement)
-        objects = await asyncio.to_thread(objects_of, await self._render(placement, target, history))
+        manifest = manifest or await self._render(placement, target, history)
+        objects = await asyncio.to_thread(objects_of, manifest)
         running = newest(history)
         judge = _Judge(
             api=self._api,

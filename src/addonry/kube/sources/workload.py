@@ -48,8 +48,9 @@ class WorkloadSource:
         workload = await self._there(placement)
         return json.dumps(_patch(_wanted(workload, target)), indent=2)
 
-    async def dry_run(self, placement: Placement, target: Target) -> DryRun:
+    async def dry_run(self, placement: Placement, target: Target, *, manifest: str = "") -> DryRun:
         """See ``Source``. A conflict is an image that another manager has set since we last did."""
+        del manifest  # the patch is made of the workload as it is now
         workload = await self._there(placement)
         wanted = _wanted(workload, target)
         await self._send(placement, _patch(wanted), dry_run=True)
