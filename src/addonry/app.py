@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from addonry.catalogs import Catalog, CatalogSettings, Shelved, open_catalog
+from addonry.catalogs import Catalog, CatalogSettings, open_catalog
 from addonry.engine import EngineSettings, open_engine
 from addonry.gateway import GatewaySettings, build_gateway
 from addonry.kube import KubeSettings, open_cluster
@@ -34,7 +34,7 @@ from addonry.model.errors import AddonryError, DataDirectoryBusy, InvalidParamet
 from addonry.model.ids import ClusterId, TaskId
 from addonry.model.keys import AccessKey
 from addonry.settings import Settings
-from addonry.store import ShelvedIndex, Store, StoreSettings, open_store
+from addonry.store import StoreSettings, open_store
 
 log = logging.getLogger(__name__)
 
@@ -78,26 +78,6 @@ def catalog_settings(settings: Settings, cache: Path | None) -> CatalogSettings:
     return CatalogSettings(directories=(own,) if own else (), mirror=settings.chart_mirror, cache=cache)
 
 
-@dataclass(frozen=True, slots=True)
-class StoreShelf:
-    """Brings the catalogs' shelf and the store together."""
-
-    store: Store
-
-    async def load(self, repository: str) -> Shelved | None:
-        """What was saved last."""
-        kept = await self.store.shelved_index(repository)
-        if kept is None:
-            return None
-        return Shelved(kept.repository, kept.body, kept.etag, kept.last_modified, kept.fetched_at)
-
-    async def save(self, shelved: Shelved) -> None:
-        """Keep it."""
-        await self.store.shelve_index(
-            ShelvedIndex(shelved.repository, shelved.body, shelved.etag, shelved.last_modified, shelved.fetched_at)
-        )
-
-
 @contextlib.asynccontextmanager
 async def open_app(settings: Settings) -> AsyncIterator[App]:
     """A working Addonry on the settings' data directory, until the context ends.
@@ -110,7 +90,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         store = open_store(
             StoreSettings(settings.database_url, secret_key_file=data / "secret.key", secret_key=settings.secret_key)
         )
-        catalog = open_catalog(catalog_settings(settings, data / "charts"), StoreShelf(store), now=_now)
+        catalog = open_catalog(catalog_settings(settings, data / "charts"), store, now=_now)
         await catalog.restore()
         connections = Connections(store, partial(open_cluster, settings=kube_settings(settings, data / "work")))
         world = World(

@@ -11,28 +11,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, Offer
-
-
-@dataclass(frozen=True, slots=True)
-class Shelved:
-    """What was last read of a chart repository, and what a conditional request needs. The body is the room's own."""
-
-    repository: str
-    body: bytes
-    etag: str
-    last_modified: str
-    fetched_at: datetime
+from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, Offer, ShelvedIndex
 
 
 class OfferShelf(Protocol):
-    """What the room needs of somebody who remembers; ``app.py`` brings it together with the store."""
+    """What the room needs of somebody who remembers: the store, or a MemoryShelf."""
 
-    async def load(self, repository: str) -> Shelved | None:
+    async def shelved_index(self, repository: str) -> ShelvedIndex | None:
         """What was saved last; None before that."""
         ...
 
-    async def save(self, shelved: Shelved) -> None:
+    async def shelve_index(self, index: ShelvedIndex) -> None:
         """Keep it, in place of what was there for the same repository."""
         ...
 
@@ -41,15 +30,15 @@ class MemoryShelf:
     """Remembers until the process ends; for ``addonry scan``, which writes nothing."""
 
     def __init__(self) -> None:
-        self._shelved: dict[str, Shelved] = {}
+        self._shelved: dict[str, ShelvedIndex] = {}
 
-    async def load(self, repository: str) -> Shelved | None:
+    async def shelved_index(self, repository: str) -> ShelvedIndex | None:
         """What was saved last; None before that."""
         return self._shelved.get(repository)
 
-    async def save(self, shelved: Shelved) -> None:
+    async def shelve_index(self, index: ShelvedIndex) -> None:
         """Keep it, in place of what was there for the same repository."""
-        self._shelved[shelved.repository] = shelved
+        self._shelved[index.repository] = index
 
 
 class Catalog(Protocol):
@@ -132,4 +121,4 @@ def open_catalog(settings: CatalogSettings, shelf: OfferShelf, *, now: Callable[
     return RepositoryCatalog.open(settings, shelf, now=now)
 
 
-__all__ = ["Catalog", "CatalogSettings", "MemoryShelf", "OfferShelf", "Shelved", "open_catalog"]
+__all__ = ["Catalog", "CatalogSettings", "MemoryShelf", "OfferShelf", "open_catalog"]

@@ -11,13 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from addonry.catalogs import CatalogSettings, OfferShelf, Shelved
+from addonry.catalogs import CatalogSettings, OfferShelf
 from addonry.catalogs.archives import MOST_PACKED, read_contents
 from addonry.catalogs.documents import Unreadable
 from addonry.catalogs.download import Downloads, shown
 from addonry.catalogs.entries import read_entries
 from addonry.catalogs.index import Index, decode_index, encode_index, offers_of, read_index
-from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, ChartSource, Offer
+from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, ChartSource, Offer, ShelvedIndex
 from addonry.model.errors import CatalogUnavailable, ChartRejected, ComponentNotFound, InvalidParameter
 from addonry.rules.versions import same_version
 
@@ -101,7 +101,7 @@ class RepositoryCatalog:
     async def restore(self) -> None:
         """See ``Catalog``."""
         for repository in sorted({entry.source.repository for entry in self._entries}):
-            shelved = await self._shelf.load(repository)
+            shelved = await self._shelf.shelved_index(repository)
             index = decode_index(shelved.body) if shelved else None
             if index is not None:
                 self._offer(repository, index)
@@ -185,7 +185,7 @@ class RepositoryCatalog:
     async def _update(self, repository: str) -> None:
         """Ask one repository. Raises CatalogUnavailable and changes nothing then."""
         wanted = {entry.source.chart for entry in self._entries if entry.source.repository == repository}
-        shelved = await self._shelf.load(repository)
+        shelved = await self._shelf.shelved_index(repository)
         index = decode_index(shelved.body) if shelved else None
         if shelved is None or index is None or not wanted <= index.keys():
             # Nothing to fall back on if it answered "not modified": this chart was not asked for at that time.
@@ -205,7 +205,8 @@ class RepositoryCatalog:
                 index = await asyncio.to_thread(read_index, answer.body, wanted)
             except Unreadable as error:
                 raise CatalogUnavailable(f"{shown(url)} is {error}.") from error
-        await self._shelf.save(Shelved(repository, encode_index(index), answer.etag, answer.last_modified, self._now()))
+        kept = ShelvedIndex(repository, encode_index(index), answer.etag, answer.last_modified, self._now())
+        await self._shelf.shelve_index(kept)
         self._offer(repository, index)
 
     def _offer(self, repository: str, index: Index) -> None:

@@ -91,3 +91,15 @@ class ChartContents:
     values: Mapping[str, Any]
     schema: Mapping[str, Any] | None
     crds: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class ShelvedIndex:
+    """What was last read of a chart repository, and what a conditional request needs."""
+
+    repository: str
+    body: bytes
+    """In the catalogs' own form."""
+    etag: str
+    last_modified: str
+    fetched_at: datetime

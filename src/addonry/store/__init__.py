@@ -7,10 +7,10 @@ Kubeconfigs and the secrets of access keys are encrypted at rest and leave only 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from addonry.model.catalog import ShelvedIndex
 from addonry.model.clusters import Cluster
 from addonry.model.components import Component
 from addonry.model.ids import ClusterId, ComponentName, TaskId
@@ -29,17 +29,6 @@ class Surroundings:
     denied: tuple[str, ...] = ()
     values_errors: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """By component and version: what that chart's schema says against the present values."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShelvedIndex:
-    """A chart repository's index as last read, with what a conditional request needs."""
-
-    repository: str
-    body: bytes
-    etag: str
-    last_modified: str
-    fetched_at: datetime
 
 
 class Store(Protocol):
@@ -233,4 +222,4 @@ def open_store(settings: StoreSettings) -> Store:
     return SqlStore.open(settings)
 
 
-__all__ = ["ShelvedIndex", "Store", "StoreSettings", "Surroundings", "open_store"]
+__all__ = ["Store", "StoreSettings", "Surroundings", "open_store"]

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Row
 
+from addonry.model.catalog import ShelvedIndex
 from addonry.model.clusters import Cluster, Reach
 from addonry.model.components import Component, Found, Placement
 from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
@@ -27,7 +28,7 @@ from addonry.model.tasks import (
     TaskKind,
     Trouble,
 )
-from addonry.store import ShelvedIndex, Surroundings
+from addonry.store import Surroundings
 from addonry.store.secrets import Cipher
 
 _FOUND: Final = msgspec.json.Decoder(Found)

@@ -9,13 +9,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select
 from sqlalchemy.exc import IntegrityError
 
+from addonry.model.catalog import ShelvedIndex
 from addonry.model.clusters import Cluster
 from addonry.model.components import Component
 from addonry.model.errors import ClusterNameTaken, ClusterNotFound, ComponentBusy, TaskNotFound
 from addonry.model.ids import ClusterId, ComponentName, TaskId
 from addonry.model.keys import AccessKey, Credential
 from addonry.model.tasks import LIVE, Change, Event, Status, StepRecord, Task
-from addonry.store import ShelvedIndex, StoreSettings, Surroundings, codec, queries, tables
+from addonry.store import StoreSettings, Surroundings, codec, queries, tables
 from addonry.store.connections import Database
 from addonry.store.migrations import bring_up_to_date
 from addonry.store.secrets import Cipher, SecretKeyWrong, given_key, key_in

@@ -95,7 +95,7 @@ async def test_a_second_refresh_asks_only_whether_anything_changed(demo, site, o
     assert {entry.name: catalog.offers(entry.name) for entry in catalog.entries()} == before
     assert len(before) == 4
     assert all(len(offers) >= 3 for offers in before.values())
-    shelved = await shelf.load(site.address)
+    shelved = await shelf.shelved_index(site.address)
     assert (shelved.fetched_at, shelved.repository) == (NOW, site.address)
 
 
@@ -200,7 +200,7 @@ async def test_a_repository_that_fails_is_told_of_and_loses_nothing(site, open_m
     await shelf_with_good_versions(site, open_mirror, shelf)
     catalog = open_mirror(shelf=shelf, seconds=0.5 if page is drip else 20)
     await catalog.restore()
-    kept = await shelf.load(site.address)
+    kept = await shelf.shelved_index(site.address)
     site.pages["/index.yaml"] = page
     await catalog.refresh()
     problem = catalog.problems()[site.address]
@@ -209,7 +209,7 @@ async def test_a_repository_that_fails_is_told_of_and_loses_nothing(site, open_m
     assert "hunter2" not in problem
     assert catalog.trouble("kube-dns") == problem
     assert versions(catalog) == ["1.45.0", "1.43.0", "1.5.0"]
-    assert await shelf.load(site.address) == kept is not None
+    assert await shelf.shelved_index(site.address) == kept is not None
     site.pages["/index.yaml"] = GOOD
     await catalog.refresh()
     assert catalog.problems() == {}
@@ -280,8 +280,8 @@ async def test_a_compressed_index_is_read(site, open_mirror):
 async def test_a_shelf_that_another_version_filled_is_read_anew(site, open_mirror):
     shelf = MemoryShelf()
     await shelf_with_good_versions(site, open_mirror, shelf)
-    shelved = await shelf.load(site.address)
-    await shelf.save(type(shelved)(site.address, b"\x00old", shelved.etag, shelved.last_modified, NOW))
+    shelved = await shelf.shelved_index(site.address)
+    await shelf.shelve_index(type(shelved)(site.address, b"\x00old", shelved.etag, shelved.last_modified, NOW))
     catalog = open_mirror(shelf=shelf)
     await catalog.restore()
     assert versions(catalog) == []

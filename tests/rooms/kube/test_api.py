@@ -214,6 +214,32 @@ async def test_a_kind_that_came_with_a_crd_is_found_at_once(api):
             await asyncio.sleep(0.02)
 
 
+async def test_a_server_before_aggregated_discovery_is_asked_for_the_group_alone():
+    asked: list[str] = []
+
+    async def classic(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        group = {"name": "apps", "versions": [{"groupVersion": "apps/v1", "version": "v1"}]}
+        resources = [
+            {"name": "deployments", "kind": "Deployment", "namespaced": True},
+            {"name": "deployments/scale", "kind": "Scale", "namespaced": True},
+        ]
+        answers = {
+            "/api": {"kind": "APIVersions", "versions": ["v1"]},
+            "/apis": {"kind": "APIGroupList", "groups": [group]},
+            "/apis/apps/v1": {"kind": "APIResourceList", "resources": resources},
+        }
+        return web.json_response(answers[request.path])
+
+    async with client(classic) as api:
+        found = [await api.resource("apps/v1", "Deployment") for _ in range(2)]
+        assert await api.served() == {"v1", "apps/v1"}
+        with pytest.raises(ClusterRejected, match="no kind Scale"):
+            await api.resource("apps/v1", "Scale")
+    assert {each.plural for each in found} == {"deployments"}
+    assert "/api/v1" not in asked
+
+
 async def test_a_wrong_token_is_refused_with_a_remedy(simulator):
     cluster = simulator.cluster("sim-1")
     api = Api(Access(cluster.server, token="wrong"))

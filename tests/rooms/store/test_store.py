@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import insert, literal, make_url, select, text
 from sqlalchemy.exc import IntegrityError
 
+from addonry.model.catalog import ShelvedIndex
 from addonry.model.clusters import Reach
 from addonry.model.errors import (
     ClusterNameTaken,
@@ -27,7 +28,7 @@ from addonry.model.ids import ClusterId, TaskId
 from addonry.model.keys import AccessKey
 from addonry.model.tasks import Event, EventLevel, Snapshot, Status, StepName, StepRecord, TaskKind, Trouble
 from addonry.rules.task_moves import begin
-from addonry.store import ShelvedIndex, Store, StoreSettings, Surroundings, open_store, tables
+from addonry.store import Store, StoreSettings, Surroundings, open_store, tables
 from tests.builders import NOW, a_change, a_cluster, a_component, a_task
 
 KUBECONFIG = "apiVersion: v1\nusers: [{name: admin, user: {token: very-secret-token}}]\n"
