@@ -9,8 +9,15 @@ import yaml
 
 from addonry.cli.errors import Failed
 from addonry.cli.kubeconfigs import read_kubeconfig
+from addonry.model.errors import ClusterRefused, KubeconfigRejected
+from addonry.simulator.tls import issue
 
 TOKEN = "a-very-secret-token"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> bytes:
+    return issue(tmp_path_factory.mktemp("tls"), "127.0.0.1").authority
 
 
 def kubeconfig(path, *names, current=None, user=None, **cluster):
@@ -55,29 +62,30 @@ def test_the_home_folder_is_looked_into_last(tmp_path, monkeypatch):
     assert read_kubeconfig(None, None).context == "a"
 
 
-def test_files_beside_the_kubeconfig_are_inlined(tmp_path, monkeypatch):
-    (tmp_path / "ca.pem").write_bytes(b"the authority")
+def test_files_beside_the_kubeconfig_are_inlined(tmp_path, monkeypatch, authority):
+    (tmp_path / "ca.pem").write_bytes(authority)
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     file = kubeconfig(tmp_path / "k", "a", user={"tokenFile": "token"}, **{"certificate-authority": "ca.pem"})
     monkeypatch.chdir("/")
     written = yaml.safe_load(read_kubeconfig(str(file), None).self_contained(allow_expiring=False))
     cluster, user = written["clusters"][0]["cluster"], written["users"][0]["user"]
-    assert base64.b64decode(cluster["certificate-authority-data"]) == b"the authority"
+    assert base64.b64decode(cluster["certificate-authority-data"]) == authority
     assert user == {"token": TOKEN}
     assert "certificate-authority" not in cluster
 
 
-def test_contents_win_over_the_file_of_the_same_thing(tmp_path):
+def test_contents_win_over_the_file_of_the_same_thing(tmp_path, authority):
+    inline = base64.b64encode(authority).decode()
     file = kubeconfig(
-        tmp_path / "k", "a", **{"certificate-authority": "gone.pem", "certificate-authority-data": "aW5saW5l"}
+        tmp_path / "k", "a", **{"certificate-authority": "gone.pem", "certificate-authority-data": inline}
     )
     written = yaml.safe_load(read_kubeconfig(str(file), None).self_contained(allow_expiring=False))
-    assert written["clusters"][0]["cluster"]["certificate-authority-data"] == "aW5saW5l"
+    assert written["clusters"][0]["cluster"]["certificate-authority-data"] == inline
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     file = kubeconfig(tmp_path / "k", "a", user={"client-certificate": "gone.pem"})
-    with pytest.raises(Failed, match=r"gone\.pem"):
+    with pytest.raises(KubeconfigRejected, match="client-certificate"):
         read_kubeconfig(str(file), None).self_contained(allow_expiring=False)
 
 
@@ -98,7 +106,7 @@ def test_what_a_plugin_hands_out_is_not_registered_unasked(tmp_path):
 
 
 def test_the_present_token_of_a_plugin_is_registered_when_asked_to(tmp_path):
-    answer = f'{{"kind": "ExecCredential", "status": {{"token": "{TOKEN}"}}}}'
+    answer = f'{{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": {{"token": "{TOKEN}"}}}}'
     file = kubeconfig(tmp_path / "k", "a", user=plugin(tmp_path, f"echo '{answer}'"))
     written = yaml.safe_load(read_kubeconfig(str(file), None).self_contained(allow_expiring=True))
     assert written["users"][0]["user"] == {"token": TOKEN}
@@ -115,7 +123,7 @@ def test_a_plugin_beside_the_kubeconfig_is_found_from_anywhere(tmp_path, monkeyp
 
 def test_a_plugin_that_fails_is_named_without_what_it_said(tmp_path):
     file = kubeconfig(tmp_path / "k", "a", user=plugin(tmp_path, f"echo {TOKEN}; exit 1"))
-    with pytest.raises(Failed, match="handed out no credential") as caught:
+    with pytest.raises(ClusterRefused, match="plugin failed") as caught:
         read_kubeconfig(str(file), None).self_contained(allow_expiring=True)
     assert TOKEN not in caught.value.message
 

@@ -6,7 +6,6 @@ else ``~/.kube/config``; paths inside are relative to the file they stand in
 whether they are right, is judged by the kube room, which reads the result.
 """
 
-import base64
 import os
 import sys
 from collections.abc import Mapping
@@ -16,11 +15,11 @@ from typing import Any, Final
 
 from addonry.cli.errors import Failed
 
-_FILES: Final[Mapping[str, Mapping[str, str]]] = {
-    "cluster": {"certificate-authority": "certificate-authority-data"},
-    "user": {"client-certificate": "client-certificate-data", "client-key": "client-key-data", "tokenFile": "token"},
+_FILES: Final[Mapping[str, tuple[str, ...]]] = {
+    "cluster": ("certificate-authority",),
+    "user": ("client-certificate", "client-key", "tokenFile"),
 }
-"""Members that name a file, and the member that can hold its contents instead."""
+"""Members that name a file."""
 
 LARGEST: Final = 1024 * 1024
 _SINGLE: Final = {"clusters": "cluster", "contexts": "context", "users": "user"}
@@ -41,16 +40,21 @@ class Chosen:
         return _write(self, self.cluster, self.user)
 
     def self_contained(self, *, allow_expiring: bool) -> str:
-        """As a kubeconfig of its own with every file inlined, to be sent elsewhere. Raises Failed."""
-        if "auth-provider" in self.user:
+        """As a kubeconfig of its own with every file inlined, to be sent elsewhere. Raises Failed and AddonryError."""
+        if "exec" in self.user and not allow_expiring:
+            plugin = self.user["exec"]
+            command = plugin.get("command") if isinstance(plugin, dict) else ""
             raise Failed(
-                f"Context {self.context} signs in with an auth-provider, which Kubernetes has removed (1.26).",
-                remedy="Make a kubeconfig with a token or a client certificate.",
+                f"Context {self.context} signs in with the plugin {command!r}: its tokens expire within minutes or "
+                "hours, and the service runs no plugins.",
+                remedy="Register a service account's token (kubectl create token NAME --duration 8760h), or give "
+                "--allow-expiring to register the present token all the same.",
             )
-        user = _inlined("user", self.user)
-        if "exec" in self.user:
-            user = _without_plugin(self, allow_expiring=allow_expiring)
-        return _write(self, _inlined("cluster", self.cluster), user)
+        import asyncio
+
+        from addonry.kube import flatten_kubeconfig
+
+        return asyncio.run(flatten_kubeconfig(self.text()))
 
 
 def read_kubeconfig(file: str | None, context: str | None) -> Chosen:
@@ -140,7 +144,7 @@ def _parse(data: bytes, name: str, base: Path) -> dict[str, Any]:
 def _absolute(kind: str, part: Any, base: Path) -> dict[str, Any]:
     if not isinstance(part, dict):
         return {}
-    paths: dict[str, Any] = {name: str(base / str(part[name])) for name in _FILES.get(kind, {}) if part.get(name)}
+    paths: dict[str, Any] = {name: str(base / str(part[name])) for name in _FILES.get(kind, ()) if part.get(name)}
     plugin = part.get("exec")
     # A command with a slash is relative to the file as well; one without is looked for in PATH.
     if isinstance(plugin, dict) and "/" in str(plugin.get("command", "")):
@@ -155,83 +159,6 @@ def _merge(documents: list[dict[str, Any]]) -> dict[str, Any]:
         for kind in _SINGLE:
             merged[kind] = {**document[kind], **merged[kind]}
     return merged
-
-
-def _inlined(kind: str, part: Mapping[str, Any]) -> dict[str, Any]:
-    inlined = dict(part)
-    for name, member in _FILES[kind].items():
-        path = inlined.pop(name, None)
-        # Of a file and its contents kubectl takes the contents, but of a token and its file the file.
-        if not path or (member in inlined and name != "tokenFile"):
-            continue
-        try:
-            contents = Path(str(path)).read_bytes()
-        except OSError as error:
-            raise Failed(
-                f"The kubeconfig names {path} as its {name}, which cannot be read: {error.strerror}.",
-                remedy="Correct the path, or put the contents into the kubeconfig.",
-            ) from error
-        inlined[member] = contents.decode().strip() if member == "token" else base64.b64encode(contents).decode()
-    return inlined
-
-
-def _without_plugin(chosen: Chosen, *, allow_expiring: bool) -> dict[str, Any]:
-    if not allow_expiring:
-        command = chosen.user["exec"].get("command") if isinstance(chosen.user["exec"], dict) else ""
-        raise Failed(
-            f"Context {chosen.context} signs in with the plugin {command!r}: its tokens expire within minutes or "
-            "hours, and the service runs no plugins.",
-            remedy="Register a service account's token (kubectl create token NAME --duration 8760h), or give "
-            "--allow-expiring to register the present token all the same.",
-        )
-    return _inlined("user", _run_plugin(chosen))
-
-
-def _run_plugin(chosen: Chosen) -> dict[str, Any]:
-    """What the plugin hands out now, as members of a user (client.authentication.k8s.io, v1 and v1beta1).
-
-    https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
-    """
-    import json
-    import subprocess
-
-    plugin = chosen.user["exec"]
-    asked = {
-        "apiVersion": plugin.get("apiVersion", "client.authentication.k8s.io/v1"),
-        "kind": "ExecCredential",
-        "spec": {"interactive": False, "cluster": {"server": chosen.server}},
-    }
-    extra = {str(each["name"]): str(each["value"]) for each in plugin.get("env") or ()}
-    command = [str(plugin.get("command", "")), *map(str, plugin.get("args") or ())]
-    try:
-        ended = subprocess.run(
-            command,
-            env={**os.environ, **extra, "KUBERNETES_EXEC_INFO": json.dumps(asked)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        status = json.loads(ended.stdout)["status"] if ended.returncode == 0 else {}
-    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
-        status = {}
-    kept = {name: value for name, value in chosen.user.items() if name != "exec"}
-    handed = {
-        "token": status.get("token"),
-        "client-certificate-data": _encoded(status.get("clientCertificateData")),
-        "client-key-data": _encoded(status.get("clientKeyData")),
-    }
-    handed = {name: value for name, value in handed.items() if value}
-    if not handed:
-        raise Failed(
-            f"The plugin {command[0]!r} handed out no credential.",
-            remedy="Run kubectl once with this context to see why.",
-        )
-    return {**kept, **handed}
-
-
-def _encoded(pem: str | None) -> str | None:
-    return base64.b64encode(pem.encode()).decode() if pem else None
 
 
 def _write(chosen: Chosen, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> str:

@@ -153,6 +153,18 @@ def open_cluster(
     return HttpCluster.open(kubeconfig, settings, context=context, base=base)
 
 
+async def flatten_kubeconfig(kubeconfig: str | bytes) -> str:
+    """One context of the user's own kubeconfig as one that runs nothing and reads nothing: files are inlined, and a
+    plugin is asked once for the credential of the moment, which will expire.
+
+    Raises KubeconfigRejected, and ClusterRefused with the plugin's own words when it fails.
+    """
+    from addonry.kube.kubeconfig import Credentials, read_kubeconfig
+
+    access = read_kubeconfig(kubeconfig, may_run_plugins=True)
+    return access.for_helm(await Credentials(access).current())
+
+
 __all__ = [
     "DryRun",
     "KubeSettings",
@@ -160,5 +172,6 @@ __all__ = [
     "Probe",
     "Rollout",
     "Target",
+    "flatten_kubeconfig",
     "open_cluster",
 ]
