@@ -19,7 +19,8 @@ import msgspec
 
 from addonry.kube.api import Api, Forbidden, Missing, all_of
 from addonry.kube.helm.releases import Release, ReleaseUnreadable, decode_release
-from addonry.kube.rollout import API_SERVICES, ApiService, Meta, Workload, assess_api_service, state_of
+from addonry.kube.objects import API_SERVICES, ApiService, Meta, Workload, state_of
+from addonry.kube.rollout import assess_api_service
 from addonry.model.components import Found, Health, Inventory, Owner, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
 from addonry.rules.health import Assessment, assess_workload, together

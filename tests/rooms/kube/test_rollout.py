@@ -12,19 +12,8 @@ from addonry.kube import KubeSettings, Rollout, open_cluster
 from addonry.kube import rollout as rollout_module
 from addonry.kube.api import Api, Expired
 from addonry.kube.kubeconfig import read_kubeconfig
-from addonry.kube.rollout import (
-    ApiService,
-    Pod,
-    Stalls,
-    Workload,
-    assess,
-    assess_api_service,
-    follow,
-    free_stateful_sets,
-    pod_state,
-    state_of,
-)
-from addonry.kube.sources import ObjectRef
+from addonry.kube.objects import ApiService, ObjectRef, Pod, Workload, pod_state, state_of
+from addonry.kube.rollout import Stalls, assess, assess_api_service, follow, free_stateful_sets
 from addonry.model.components import Health, Placement, SourceKind
 from addonry.model.errors import ClusterUnreachable
 from addonry.model.ids import TaskId, Version

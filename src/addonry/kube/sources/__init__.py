@@ -6,26 +6,16 @@ state of its own: ``kube.cluster`` makes a new one for each call, so that the ku
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from addonry.kube import DryRun, KubeSettings, Target
+from addonry.kube.objects import ObjectRef
 from addonry.model.components import Found, Placement, SourceKind
 from addonry.model.ids import TaskId
 from addonry.model.tasks import Snapshot
 
 if TYPE_CHECKING:
     from addonry.kube.api import Api
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectRef:
-    """The address of one object on a cluster."""
-
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
 
 
 class Source(Protocol):
@@ -82,4 +72,4 @@ The server's address, for locks, is ``Api.server``. A plain workload's Found is 
 so that a single look and a scan say the same version.
 """
 
-__all__ = ["SOURCES", "ObjectRef", "Source"]
+__all__ = ["SOURCES", "Source"]

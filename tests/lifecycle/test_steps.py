@@ -1,0 +1,193 @@
+"""Steps against a cluster that a test writes the answers of: what each makes of what it sees."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from addonry.kube import DryRun, Probe, Rollout
+from addonry.lifecycle.steps import RUN, dry_run, preflight, rollout, snapshot, verify, verify_rollback
+from addonry.lifecycle.world import Patience
+from addonry.model.components import Found, Health
+from addonry.model.tasks import Again, Broken, Done, Snapshot, StepName, StepRecord
+from addonry.rules.planning import BACK, FORWARD
+from tests.builders import NOW, a_change, a_component, a_task
+
+WELL = Rollout(100, Health.CURRENT, "Deployment coredns: 2 of 2 available")
+MOVING = Rollout(50, Health.IN_PROGRESS, "Deployment coredns: 1 of 2 updated")
+STALLED = Rollout(50, Health.FAILED, "container coredns is in ImagePullBackOff", "ImagePullBackOff")
+
+
+@dataclass
+class WrittenCluster:
+    """A LiveCluster that sees what the test wrote."""
+
+    found: Found | None = None
+    looks: list[Rollout] = field(default_factory=list)
+    health: Rollout = WELL
+    judged: DryRun = field(default_factory=lambda: DryRun(3))
+    recorded: Snapshot = field(default_factory=lambda: Snapshot(revision=4))
+
+    async def probe(self):
+        return Probe("v1.36.2", 3, "https://10.0.0.1")
+
+    async def find(self, _placement):
+        return self.found
+
+    async def dry_run(self, _placement, _target):
+        return self.judged
+
+    async def snapshot(self, _placement):
+        return self.recorded
+
+    async def assess_health(self, _placement):
+        return self.health
+
+    async def follow_rollout(self, _placement) -> AsyncIterator[Rollout]:
+        for look in self.looks:
+            yield look
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def live(world) -> WrittenCluster:
+    cluster = WrittenCluster(found=a_component("1.0.0").found)
+    world.connections._open_clusters[a_task().cluster] = cluster
+    return cluster
+
+
+def at(step: StepName, **given):
+    plan = (*FORWARD, *BACK)
+    return a_task(a_change(plan=plan, position=plan.index(step), **given))
+
+
+async def begun(world, task, ago: timedelta) -> None:
+    """The step began *ago*, by an earlier worker."""
+    await world.store.submit(task, [], lambda _connection: None)
+    claimed = await world.store.claim(task.id, run=1, claim="x")
+    record = StepRecord(task.change.component, task.change.step, NOW - ago)
+    await world.store.save(claimed, claim="x", steps=[record])
+
+
+def test_every_step_of_every_plan_has_its_function():
+    assert set(RUN) == set(FORWARD) | set(BACK)
+
+
+async def test_preflight_asks_the_cluster_itself(world, live):
+    assert isinstance(await preflight.run(at(StepName.PREFLIGHT), world), Done)
+    live.found = a_component("1.0.0", health=Health.FAILED, message="CrashLoopBackOff").found
+    outcome = await preflight.run(at(StepName.PREFLIGHT), world)
+    assert (outcome.trouble.code, bool(outcome.trouble.remedy)) == ("WorkloadUnhealthy", True)
+
+
+async def test_preflight_sees_that_somebody_else_was_there_first(world, live):
+    live.found = a_component("1.0.1").found
+    outcome = await preflight.run(at(StepName.PREFLIGHT), world)
+    assert outcome.trouble.code == "VersionChanged"
+
+
+async def test_fields_of_others_are_told_and_taken(world, live, monkeypatch):
+    live.judged = DryRun(3, (("spec.replicas", "kubectl"),))
+    monkeypatch.setattr(dry_run, "target_of", _no_target)
+    outcome = await dry_run.run(at(StepName.DRY_RUN), world)
+    assert outcome == Done("3 objects accepted; will take over spec.replicas from kubectl")
+
+
+async def _no_target(_task, _world):
+    return None
+
+
+async def test_an_upgrade_without_a_way_back_is_not_begun(world, live):
+    live.recorded = Snapshot()
+    outcome = await snapshot.run(at(StepName.SNAPSHOT), world)
+    assert outcome.trouble.code == "NothingToGoBackTo"
+    live.recorded = Snapshot(revision=4)
+    assert (await snapshot.run(at(StepName.SNAPSHOT), world)).snapshot == Snapshot(revision=4)
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        ([WELL], Done(WELL.note)),
+        ([MOVING], Again(0.0, MOVING.note, percent=50)),
+        ([MOVING, WELL], Again(0.0, MOVING.note, percent=50)),
+    ],
+)
+async def test_a_rollout_is_told_as_it_goes(world, live, looks, expected):
+    live.looks = looks
+    assert await rollout.run(at(StepName.ROLLOUT), world) == expected
+
+
+async def test_a_rollout_that_is_known_already_is_followed_on(world, live):
+    live.looks = [MOVING, WELL]
+    assert await rollout.run(at(StepName.ROLLOUT, note=MOVING.note), world) == Done(WELL.note)
+
+
+async def test_a_stall_is_broken_by_its_name(world, live):
+    live.looks = [STALLED]
+    outcome = await rollout.run(at(StepName.ROLLOUT), world)
+    assert outcome.trouble.code == "ImagePullBackOff"
+    assert "ImagePullBackOff" in outcome.trouble.message
+
+
+async def test_a_rollout_that_never_changes_ends_with_its_own_words(world, live, monkeypatch):
+    """Pods that run and never get ready: nothing is told any more, and patience ends all the same."""
+    monkeypatch.setattr(rollout, "FIRST_LOOK_SECONDS", 0.05)
+    live.looks = [MOVING]
+    impatient = replace(world, patience=Patience(rollout=0.0))
+    outcome = await rollout.run(at(StepName.ROLLOUT, note=MOVING.note), impatient)
+    assert outcome.trouble.code == "RolloutTimeout"
+    assert MOVING.note in outcome.trouble.message
+
+
+async def test_a_rollout_that_ended_well_while_nobody_looked_is_well(world, live):
+    """A worker that was away for longer than all patience finds the pods ready."""
+    task = at(StepName.ROLLOUT)
+    await begun(world, task, timedelta(hours=1))
+    live.looks = [WELL]
+    assert await rollout.run(task, world) == Done(WELL.note)
+
+
+async def test_verify_waits_for_what_settles_and_not_for_ever(world, live):
+    live.found = a_component("1.1.0").found
+    live.health = MOVING
+    task = at(StepName.VERIFY)
+    assert isinstance(await verify.run(task, world), Again)
+    await begun(world, task, timedelta(hours=1))
+    outcome = await verify.run(task, world)
+    assert isinstance(outcome, Broken)
+    assert MOVING.note in outcome.trouble.message
+
+
+async def test_verify_stores_what_it_saw_before_the_task_ends(world, live):
+    """Or the answer after Success would still tell of the old version."""
+    live.found = a_component("1.1.0").found
+    assert isinstance(await verify.run(at(StepName.VERIFY), world), Done)
+    (stored,) = await world.store.components(a_task().cluster)
+    assert stored.version == "1.1.0"
+
+
+async def test_verify_does_not_believe_in_the_wrong_version(world, live):
+    outcome = await verify.run(at(StepName.VERIFY), world)
+    assert outcome.trouble.code == "VersionChanged"
+
+
+async def test_the_way_back_ends_when_the_old_version_is_well(world, live):
+    assert isinstance(await verify_rollback.run(at(StepName.VERIFY_ROLLBACK), world), Done)
+    live.health = MOVING
+    assert isinstance(await verify_rollback.run(at(StepName.VERIFY_ROLLBACK), world), Again)
+
+
+async def test_a_first_installation_that_was_taken_back_leaves_nothing(world, live):
+    live.found = None
+    outcome = await verify_rollback.run(at(StepName.VERIFY_ROLLBACK, from_version=""), world)
+    assert outcome == Done("nothing is left of it")
+    assert await world.store.components(a_task().cluster) == ()
+
+
+async def test_a_component_that_is_gone_after_the_way_back_is_told(world, live):
+    live.found = None
+    outcome = await verify_rollback.run(at(StepName.VERIFY_ROLLBACK), world)
+    assert outcome.trouble.code == "RollbackFailed"
