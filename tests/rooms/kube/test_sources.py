@@ -421,6 +421,31 @@ async def test_a_release_that_somebodys_helm_left_locked_is_upgraded(installed_r
     assert component.deletions() == []
 
 
+@pytest.mark.parametrize("status", [each for each in STUCK if each.is_stuck])
+async def test_the_last_write_of_a_dead_helm_may_arrive_after_the_history_was_read(
+    installed_release, status, monkeypatch
+):
+    """The release is found locked only when Helm is asked; it is freed and Helm asked once more."""
+    component = installed_release
+    source = await component.source()
+    snapshot = await source.snapshot(component.placement)
+    read = source._history
+    before_it_arrived = iter([await read(component.placement)])
+    await leave(component, status)
+
+    async def read_too_early(placement, **named):
+        for history in before_it_arrived:
+            return history
+        return await read(placement, **named)
+
+    monkeypatch.setattr(source, "_history", read_too_early)
+    await source.apply(component.placement, component.target("1.1.0"), task=TASK, snapshot=snapshot)
+    last = newest(await component.history())
+    assert last is not None
+    assert (last.status, last.chart_version) == (ReleaseStatus.DEPLOYED, "1.1.0")
+    assert component.deletions() == []
+
+
 async def test_a_release_uninstalled_with_its_history_kept_is_not_there_and_can_be_installed(installed_release):
     component = installed_release
     kubeconfig = component.cluster.kubeconfig()

@@ -6,7 +6,7 @@ sees how far it came. One operation at a time holds the release's lock, from rea
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -103,12 +103,12 @@ class HelmSource:
             history = await self._history(placement)
             if _is_applied(history, target, task, snapshot):
                 return
-            await self._unlock(placement, newest(history))
-            try:
-                await self._change(site, target, history, task)
-            except (HelmFailed, ClusterUnreachable, ClusterRejected):
-                if not _is_applied(await self._history(placement), target, task, snapshot):
-                    raise
+            await self._carry_out(
+                placement,
+                lambda found: self._change(site, target, found, task),
+                is_done=lambda found: _is_applied(found, target, task, snapshot),
+                history=history,
+            )
 
     async def rollback(self, placement: Placement, snapshot: Snapshot, *, task: TaskId) -> None:
         """See ``Source``. Always to the recorded revision: Helm's own choice would be the one before, even a failed."""
@@ -126,12 +126,41 @@ class HelmSource:
                     "so it cannot be brought back.",
                     remedy=f"Look at what is there: helm history {placement.name} -n {placement.namespace}",
                 )
+            await self._carry_out(
+                placement,
+                lambda _found: self._helm.rollback(
+                    site, revision=recorded.revision, server_side=recorded.is_server_side
+                ),
+                is_done=lambda found: _is_back(found, snapshot),
+                history=history,
+            )
+
+    async def _carry_out(
+        self,
+        placement: Placement,
+        work: Callable[[Sequence[Release]], Awaitable[None]],
+        *,
+        is_done: Callable[[Sequence[Release]], bool],
+        history: Sequence[Release],
+    ) -> None:
+        """Free the release and let Helm do *work*. A failure is none when the history then says that it is done.
+
+        A Helm that was killed may have had a write under way, which arrives after the history was read: then the
+        release is found locked in spite of all, is freed and tried once more.
+        """
+        for tries_left in (1, 0):
             await self._unlock(placement, newest(history))
             try:
-                await self._helm.rollback(site, revision=recorded.revision, server_side=recorded.is_server_side)
-            except (HelmFailed, ClusterUnreachable):
-                if not _is_back(await self._history(placement), snapshot):
+                await work(history)
+            except (HelmFailed, ClusterUnreachable, ClusterRejected) as error:
+                history = await self._history(placement)
+                if is_done(history):
+                    return
+                last = newest(history)
+                if not (tries_left and isinstance(error, HelmFailed) and last is not None and _is_locked(last)):
                     raise
+            else:
+                return
 
     @asynccontextmanager
     async def _alone(self, placement: Placement) -> AsyncIterator[Site]:
