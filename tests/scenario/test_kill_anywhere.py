@@ -16,6 +16,8 @@ from tests.scenario.test_first_upgrade import ENDED, get, images, no_workload_wa
 from tests.support.helm import helm
 from tests.support.sdk import sdk
 from tests.support.service import Service
+from tests.support.troubles import at_first_write, heal
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -101,4 +103,31 @@ def test_a_rollback_killed_at_every_moment_is_finished(dying, moments, cluster, 
     assert history[-1]["status"] == "deployed"
     daemonset = "/apis/apps/v1/namespaces/kube-system/daemonsets/node-problem-detector"
     assert images(cluster, daemonset)[0].endswith(":v0.8.20")
+    assert no_workload_was_deleted(cluster)
+
+
+def test_a_service_killed_while_helm_writes_is_replaced(tmp_path, simulator, chart_repository, cluster, install):
+    """Helm dies with its service in the middle of an upgrade; the next one frees the release and finishes."""
+    install("metrics-server", "3.12.1")
+    with Service(tmp_path / "data", {"ADDONRY_CHART_MIRROR": chart_repository}) as service:
+        client = sdk(service.host, service.root_key)
+        cluster_id = register(client, cluster.kubeconfig())
+        at_first_write(cluster, cluster.trouble.hang)
+        upgrade(client, cluster_id, "metrics-server", "3.13.0")
+        until(lambda: cluster.trouble.state == "hanging", what="Helm to write")
+        service.kill()
+        heal(cluster)
+        cluster.trouble.recover()
+        service.start()
+        client = sdk(service.host, service.root_key)
+        until(lambda: _ended(service, cluster_id, "metrics-server"), seconds=60, what="the task to end")
+        after = status_of(client, cluster_id, "metrics-server")
+
+    assert after["tasks"]["status"] == "Success", after["tasks"]
+    history = helm(cluster.kubeconfig(), "history", "metrics-server")
+    assert [each["revision"] for each in history if each["status"] == "deployed"] == [history[-1]["revision"]]
+    deployment = "/apis/apps/v1/namespaces/kube-system/deployments/metrics-server"
+    assert images(cluster, deployment)[0].endswith(":v0.8.0")
+    rolled_out = get(cluster, deployment)["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
+    assert rolled_out == "2", "the pods were replaced once"
     assert no_workload_was_deleted(cluster)

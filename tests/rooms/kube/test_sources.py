@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -48,6 +48,7 @@ from addonry.simulator.server import Simulator
 from tests.rooms.kube.helm_charts import ASKS, ENDLESS, RECURSING, a_target, pack_chart, web_files
 from tests.rooms.kube.test_helm_child import arguments_of, children_of
 from tests.support.helm import helm
+from tests.support.troubles import at_first_write, heal
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -330,10 +331,6 @@ def kill_at_write(cluster: Any, number: int) -> list[int]:
 
     cluster.trouble.meet = meet_and_kill
     return killed
-
-
-def heal(cluster: Any) -> None:
-    del cluster.trouble.meet
 
 
 def is_settled(history: list[Release], version: str) -> bool:
@@ -694,18 +691,6 @@ async def test_a_revision_that_is_no_longer_stored_cannot_be_brought_back(instal
 
 
 # Helm: clusters that misbehave while Helm works.
-
-
-def at_first_write(cluster: Any, switch: Callable[[], None]) -> None:
-    """Throw *switch* when Helm first writes."""
-    meet = cluster.trouble.meet
-
-    async def meet_and_switch(request: Any) -> Any:
-        if request.method in {"POST", "PATCH"} and not request.headers.get("user-agent", "").startswith("addonry"):
-            switch()
-        return await meet(request)
-
-    cluster.trouble.meet = meet_and_switch
 
 
 @pytest.mark.parametrize("trouble", ["hang", "refuse"])
