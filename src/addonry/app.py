@@ -60,6 +60,13 @@ def make_ids() -> Ids:
     )
 
 
+def gateway_settings(settings: Settings) -> GatewaySettings:
+    """How the gateway works."""
+    return GatewaySettings(
+        legacy_signatures=settings.legacy_signatures, legacy_uncovered_bodies=settings.legacy_uncovered_bodies
+    )
+
+
 def kube_settings(settings: Settings, work_directory: Path, *, may_run_plugins: bool = False) -> KubeSettings:
     """How to speak to clusters; plugins only for a user's own kubeconfig on the command line."""
     return KubeSettings(
@@ -109,7 +116,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         await engine.start(store, steps_in(world))
         reading = asyncio.create_task(_read_catalog_forever(catalog, settings.catalog_seconds, scanner))
         try:
-            yield App(service, build_gateway(service, GatewaySettings()))
+            yield App(service, build_gateway(service, gateway_settings(settings)))
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

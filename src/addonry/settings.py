@@ -26,6 +26,10 @@ class Settings:
     """Its private key."""
     behind_proxy: bool = False
     """A proxy in front speaks TLS, so plain http may be served beyond loopback."""
+    legacy_signatures: bool = True
+    """Signatures of the legacy style (the aliyun CLI, older SDKs) are taken; without them only ACS3-HMAC-SHA256 is."""
+    legacy_uncovered_bodies: bool = True
+    """Legacy requests without Content-MD5 are taken too, although nobody signed their body."""
     region: str = "local"
     """The region id of clusters registered without one."""
     catalog_directory: Path | None = None
@@ -76,6 +80,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "tls_cert": "ADDONRY_TLS_CERT",
     "tls_key": "ADDONRY_TLS_KEY",
     "behind_proxy": "ADDONRY_BEHIND_PROXY",
+    "legacy_signatures": "ADDONRY_LEGACY_SIGNATURES",
+    "legacy_uncovered_bodies": "ADDONRY_LEGACY_UNCOVERED_BODIES",
     "region": "ADDONRY_REGION",
     "catalog_directory": "ADDONRY_CATALOG",
     "chart_mirror": "ADDONRY_CHART_MIRROR",

@@ -30,7 +30,7 @@ from addonry.gateway.operation import Call, Encoded, Router, read_query
 from addonry.gateway.operations import OPERATIONS, UNSERVED
 from addonry.gateway.request import WireRequest, join_headers
 from addonry.gateway.settings import GatewaySettings
-from addonry.gateway.signing import Claim, judge, read_authorization
+from addonry.gateway.signing import Claim, SigningRules, judge, read_authorization
 from addonry.lifecycle import Lifecycle
 from addonry.model.errors import AddonryError, InvalidParameter
 
@@ -79,6 +79,7 @@ class Gateway:
         self._settings = settings
         self._router = Router(OPERATIONS, UNSERVED)
         self._nonces = Nonces(settings.nonce_capacity)
+        self._signing = SigningRules(settings.legacy_signatures, uncovered_bodies=settings.legacy_uncovered_bodies)
         self._kept = Kept()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,7 +147,8 @@ class Gateway:
     async def _authenticate(self, request: WireRequest, operation: str) -> str:
         authorization = read_authorization(request.header("authorization"))
         credential = await self._lifecycle.credential(authorization.key_id) if authorization else None
-        return judge(Claim(request, operation, self._settings.now(), self._nonces, authorization, credential))
+        now = self._settings.now()
+        return judge(Claim(request, operation, now, self._nonces, authorization, credential, self._signing))
 
     def _check_sizes(self, path: str, query: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         limits = self._settings

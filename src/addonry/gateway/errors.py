@@ -69,10 +69,8 @@ REFUSALS: Final[Mapping[str, WireError]] = {
         WireError(400, "MissingVersion", "Version is mandatory for this action: send x-acs-version: 2015-12-15."),
         WireError(404, "InvalidProduct.NotFound", "This endpoint serves version 2015-12-15 (x-acs-version) only."),
         WireError(400, "MissingAccessKeyId", "AccessKeyId is mandatory for this action: the request is not signed."),
-        WireError(400, "InvalidSignatureMethod", "Only ACS3-HMAC-SHA256 signatures are served yet."),
-        WireError(
-            400, "IncompleteSignature", "The request signature does not conform to the standard of ACS3-HMAC-SHA256."
-        ),
+        WireError(400, "InvalidSignatureMethod", "Specified signature method is not taken by this server."),
+        WireError(400, "IncompleteSignature", "The request signature does not conform to the standard of its style."),
         WireError(400, "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted."),
         WireError(
             400,

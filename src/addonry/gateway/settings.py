@@ -26,6 +26,10 @@ class GatewaySettings:
     body_seconds: float = 30.0
     """How long a body may take to arrive."""
     nonce_capacity: int = 1_000_000
+    legacy_signatures: bool = True
+    """Whether signatures of the legacy style (acs, HMAC-SHA1) are taken."""
+    legacy_uncovered_bodies: bool = True
+    """Whether a legacy request may come without Content-MD5; its signature then does not cover its body."""
     now: Callable[[], datetime] = _utc_now
     new_request_id: Callable[[], str] = _new_request_id
     """An upper-case UUID."""
