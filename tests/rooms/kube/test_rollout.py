@@ -184,6 +184,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "image", "reason"), BROKEN)
 async def test_a_stall_is_named_when_seen_and_is_a_failure_when_it_lasts(api, kind, image, reason):
     await api.create(path_of(kind), a_workload(kind, "registry.example/app:1"))
@@ -208,6 +209,7 @@ async def test_a_stall_that_is_over_in_time_is_no_failure(api):
     assert seen[-1].health is CURRENT
 
 
+@pytest.mark.slow
 async def test_the_clock_of_a_stall_runs_on_when_following_begins_anew(api):
     """A step of a task returns at every change and follows again; the same words come first, and the failure in time."""
     await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/bad:1", replicas=1))
@@ -224,6 +226,7 @@ async def test_the_clock_of_a_stall_runs_on_when_following_begins_anew(api):
     assert len(set(stalled)) == 1
 
 
+@pytest.mark.slow
 async def test_old_pods_that_are_broken_are_not_held_against_the_new_template(api):
     """The way back from a broken version: its pods are still there, stalled, while the good ones come."""
     await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1", replicas=4))
@@ -235,6 +238,7 @@ async def test_old_pods_that_are_broken_are_not_held_against_the_new_template(ap
     assert told[-1].health is CURRENT
 
 
+@pytest.mark.slow
 async def test_the_worst_of_several_workloads_speaks_for_all(api):
     await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1", name="good"))
     await api.create(path_of("DaemonSet"), a_workload("DaemonSet", "registry.example/bad:1", name="ill"))
@@ -258,6 +262,7 @@ async def test_only_the_workload_concerned_is_watched(api, cluster):
     assert all("metadata.name%3Dweb" in each.query for each in asked)
 
 
+@pytest.mark.slow
 async def test_following_changes_nothing(api, cluster):
     await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/bad:1"))
     cluster.forget_requests()
@@ -289,6 +294,7 @@ async def test_a_cluster_that_is_away_for_a_while_is_outlasted(api, cluster, mon
     assert told[-1].health is CURRENT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["refuse", "hang"])
 async def test_a_cluster_that_stays_away_is_given_up(cluster, how):
     api = Api(read_kubeconfig(cluster.kubeconfig()), request_seconds=0.3)
@@ -372,6 +378,7 @@ async def test_one_look_takes_the_api_services_with_it(api):
     assert "v1beta1.metrics.example.com is not available" in look.note
 
 
+@pytest.mark.slow
 async def test_a_stateful_set_that_was_brought_back_is_freed_of_its_broken_pods(cluster, api, tmp_path):
     """Recorded: with the template corrected it stays stuck on the broken pod until that is deleted."""
     await api.create(path_of("StatefulSet"), a_workload("StatefulSet", "registry.example/app:1"))
@@ -393,6 +400,7 @@ async def test_a_stateful_set_that_was_brought_back_is_freed_of_its_broken_pods(
     await live.close()
 
 
+@pytest.mark.slow
 async def test_a_stateful_set_stuck_on_an_abandoned_pod_says_which_to_delete(api):
     await api.create(path_of("StatefulSet"), a_workload("StatefulSet", "registry.example/app:1"))
     await looks(api, ref_of("StatefulSet"))
