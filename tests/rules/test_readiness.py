@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from addonry.model.catalog import KubernetesRange
 from addonry.model.clusters import Reach
 from addonry.model.components import Health, Owner, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import TaskId, Version
@@ -102,6 +103,19 @@ def test_a_component_that_is_not_installed_is_ready_to_be():
 def test_a_version_for_a_newer_kubernetes_is_passed_over_for_one_that_fits():
     facts = some_facts(a_component("1.0.0"), an_offer("1.3.0", kubernetes=">=1.38.0-0"), *OFFERS)
     assert assess(facts).target == OFFERS[0]
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "versions", "expected"),
+    [(">=1.30 <1.36", ">=1.2", "1.1.0"), (">=1.30 <1.36", "<1.2", "1.2.0"), (">=1.30 <1.37", "*", "1.2.0")],
+)
+def test_what_the_catalog_knows_beyond_the_charts_own_range_decides_too(kubernetes, versions, expected):
+    """A chart seldom says where it ends; somebody who has tried it may."""
+    known = KubernetesRange(versions, kubernetes, "https://example.test/matrix")
+    facts = replace(healthy(), entry=an_entry(ranges=(known,)))
+    assert assess(facts).target.version == expected
+    (refused,) = assess_change(facts, Version("1.2.0"), install=False).blockers if expected == "1.1.0" else (None,)
+    assert refused is None or "https://example.test/matrix" in refused.message
 
 
 @pytest.mark.parametrize("passed_over", [an_offer("1.3.0", deprecated=True), an_offer("1.3.0-rc.1")])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
-_REMEDY: Final = "Correct the file; `addonry catalog show metrics-server -o yaml` prints one as an example."
+_REMEDY: Final = "Correct the file; docs/guides/catalog.md has one as an example."
 _MOST_BYTES: Final = 256 * 1024
 
 

@@ -5,6 +5,7 @@ with it under the tag their application version would have.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from addonry.model.catalog import CatalogEntry, Offer
@@ -31,12 +32,27 @@ def version_of(offer: Offer, component: Component | None, entry: CatalogEntry | 
     return offer.version
 
 
-def fits(offer: Offer, kubernetes: str) -> bool:
-    """The cluster's Kubernetes is within the chart's range. An unknown Kubernetes or an unreadable range fits nothing."""
-    if not kubernetes:
-        return False
+def fits(offer: Offer, kubernetes: str, entry: CatalogEntry | None) -> bool:
+    """The cluster's Kubernetes is within the chart's range and within what the catalog knows beyond it.
+
+    An unknown Kubernetes or an unreadable range fits nothing.
+    """
+    return bool(kubernetes) and not misfits(offer, kubernetes, entry)
+
+
+def misfits(offer: Offer, kubernetes: str, entry: CatalogEntry | None) -> str:
+    """The Kubernetes that *offer* needs instead, and who says so; empty when it fits."""
+    if not _is_within(kubernetes, offer.kubernetes):
+        return offer.kubernetes
+    for known in entry.ranges if entry else ():
+        if _is_within(offer.version, known.versions) and not _is_within(kubernetes, known.kubernetes):
+            return f"{known.kubernetes} ({known.evidence})"
+    return ""
+
+
+def _is_within(version: str, constraint: str) -> bool:
     try:
-        return satisfies(kubernetes, offer.kubernetes)
+        return satisfies(version, constraint)
     except ConstraintError:
         return False
 
@@ -49,12 +65,14 @@ def find_offer(facts: Facts, version: Version) -> Offer | None:
     return next((offer for offer in facts.offers if same_version(offer.version, version)), None)
 
 
-def newer_offers(facts: Facts) -> tuple[Offer, ...]:
-    """Offers newer than what is installed, newest first; all of them when nothing is.
+def proposable(offers: Iterable[Offer]) -> Iterator[Offer]:
+    """What may be chosen without being named: no deprecated charts and no pre-releases, as Helm does it."""
+    return (offer for offer in offers if not offer.deprecated and not is_prerelease(offer.version))
 
-    Deprecated charts and pre-releases are left out, as Helm leaves them out unless one is named.
-    """
-    offers = (offer for offer in facts.offers if not offer.deprecated and not is_prerelease(offer.version))
+
+def newer_offers(facts: Facts) -> tuple[Offer, ...]:
+    """Proposable offers newer than what is installed, newest first; all of them when nothing is."""
+    offers = proposable(facts.offers)
     if facts.component is None:
         return tuple(offers)
     installed = facts.component.version
@@ -63,4 +81,4 @@ def newer_offers(facts: Facts) -> tuple[Offer, ...]:
 
 def next_offer(facts: Facts) -> Offer | None:
     """The newest version that fits and is newer than the installed one."""
-    return next((offer for offer in newer_offers(facts) if fits(offer, facts.kubernetes)), None)
+    return next((offer for offer in newer_offers(facts) if fits(offer, facts.kubernetes, facts.entry)), None)

@@ -13,7 +13,7 @@ from addonry.model.clusters import Reach
 from addonry.model.components import Health, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
 from addonry.model.readiness import Blocker, Facts, Readiness, Severity
-from addonry.rules.offers import find_offer, fits, newer_offers, next_offer, version_of
+from addonry.rules.offers import find_offer, misfits, newer_offers, next_offer, version_of
 from addonry.rules.versions import is_newer
 
 Check = Callable[[Facts, Offer | None], Blocker | None]
@@ -94,11 +94,12 @@ def is_offered(facts: Facts, target: Offer | None) -> Blocker | None:
 
 def fits_kubernetes(facts: Facts, target: Offer | None) -> Blocker | None:
     """The wanted version runs on this Kubernetes."""
-    if target is None or fits(target, facts.kubernetes) or not facts.kubernetes:
+    needed = misfits(target, facts.kubernetes, facts.entry) if target and facts.kubernetes else ""
+    if target is None or not needed:
         return None
     return Blocker(
         "KubernetesVersion",
-        f"{facts.name} {target.version} needs Kubernetes {target.kubernetes}; the cluster runs {facts.kubernetes}.",
+        f"{facts.name} {target.version} needs Kubernetes {needed}; the cluster runs {facts.kubernetes}.",
         "Choose a version that fits, or upgrade the cluster first.",
     )
 
@@ -210,7 +211,8 @@ def explain_no_target(facts: Facts, target: Offer | None) -> Blocker | None:
     first = newer[-1]
     return Blocker(
         "KubernetesVersion",
-        f"{facts.name} {first.version} needs Kubernetes {first.kubernetes}; the cluster runs {facts.kubernetes}.",
+        f"{facts.name} {first.version} needs Kubernetes {misfits(first, facts.kubernetes, facts.entry)}; "
+        f"the cluster runs {facts.kubernetes}.",
         "Upgrade the cluster first.",
         Severity.WARNS,
     )

@@ -13,7 +13,7 @@ from addonry.model.catalog import CatalogEntry, Offer
 from addonry.model.components import Component
 from addonry.model.errors import ChartTrouble, ComponentNotFound, NotThere, VersionNotFound
 from addonry.model.ids import ClusterId, Version
-from addonry.rules.offers import fits, version_of
+from addonry.rules.offers import fits, proposable, version_of
 from addonry.rules.versions import is_newer, same_version
 
 operations = Registry()
@@ -36,7 +36,7 @@ async def list_addons(call: Call) -> Any:
     kubernetes = call.text("cluster_version")
     listed = []
     for item in await call.lifecycle.catalog():
-        offer = _newest(item.offers, kubernetes)
+        offer = _newest(item, kubernetes)
         if offer is not None or not kubernetes:
             listed.append(_addon(item.entry.name, offer.version if offer else "", item.entry, ["Install", "Upgrade"]))
     return {"addons": listed}
@@ -67,7 +67,7 @@ async def _described(
 ) -> dict[str, Any]:
     component = status.component if status else None
     wanted = call.text("version")
-    offer = _find(item, wanted, component) if wanted else _newest(item.offers, kubernetes)
+    offer = _find(item, wanted, component) if wanted else _newest(item, kubernetes)
     if wanted and offer is None and not (component and same_version(component.version, wanted)):
         raise VersionNotFound(name, wanted)
     version = Version(wanted) if wanted else (version_of(offer, component, item.entry) if offer else Version(""))
@@ -84,9 +84,10 @@ def _find(item: CatalogItem, version: str, component: Component | None) -> Offer
     return None
 
 
-def _newest(offers: tuple[Offer, ...], kubernetes: str) -> Offer | None:
-    whole = (offer for offer in offers if not offer.deprecated)
-    return next((offer for offer in whole if not kubernetes or fits(offer, kubernetes)), None)
+def _newest(item: CatalogItem, kubernetes: str) -> Offer | None:
+    return next(
+        (offer for offer in proposable(item.offers) if not kubernetes or fits(offer, kubernetes, item.entry)), None
+    )
 
 
 def _newer(item: CatalogItem, component: Component | None, version: str, kubernetes: str) -> list[dict[str, Any]]:
@@ -96,10 +97,10 @@ def _newer(item: CatalogItem, component: Component | None, version: str, kuberne
         {
             "version": version_of(offer, component, item.entry),
             "minimum_cluster_version": _minimum(offer),
-            "upgradable": bool(kubernetes) and fits(offer, kubernetes),
+            "upgradable": bool(kubernetes) and fits(offer, kubernetes, item.entry),
         }
-        for offer in item.offers
-        if not offer.deprecated and is_newer(version_of(offer, component, item.entry), than=version)
+        for offer in proposable(item.offers)
+        if is_newer(version_of(offer, component, item.entry), than=version)
     ]
     # Terraform takes the first upgradable one for the next version; the sort is stable, so newest stay first.
     return sorted(newer, key=lambda each: not each["upgradable"])
@@ -172,7 +173,7 @@ def _listed(call: Call, items: tuple[CatalogItem, ...]) -> dict[str, Any]:
 
 def _item(item: CatalogItem) -> dict[str, Any]:
     entry = item.entry
-    newest = _newest(item.offers, "")
+    newest = _newest(item, "")
     return {
         "name": entry.name,
         "title": entry.title,
