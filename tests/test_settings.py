@@ -40,3 +40,21 @@ def test_every_setting_has_a_variable_and_a_row_in_the_reference():
         if f"| `{name}` | `{variable}` |" in line
     ]
     assert len(rows) == len(fields)
+
+
+def test_paths_are_absolute_whatever_folder_helm_works_in(monkeypatch, tmp_path):
+    """Helm runs in a folder of its own, where a relative path would mean something else."""
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings({"ADDONRY_CATALOG": "own", "ADDONRY_HELM": "bin/helm"}, data_directory=Path("data"))
+    assert settings.data_directory == tmp_path / "data"
+    assert settings.catalog_directory == tmp_path / "own"
+    assert settings.helm_binary == str(tmp_path / "bin" / "helm")
+    assert load_settings({"ADDONRY_HELM": "helm"}).helm_binary == "helm", "a bare name is looked for in PATH"
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_refused():
+    """A typo must not open a door, nor shut one, without a word."""
+    assert load_settings({"ADDONRY_BEHIND_PROXY": "Yes"}).behind_proxy
+    assert not load_settings({"ADDONRY_BEHIND_PROXY": "off"}).behind_proxy
+    with pytest.raises(InvalidParameter, match="ADDONRY_BEHIND_PROXY"):
+        load_settings({"ADDONRY_BEHIND_PROXY": "maybe"})

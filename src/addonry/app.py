@@ -30,7 +30,7 @@ from addonry.lifecycle.discover import Scanner
 from addonry.lifecycle.service import Service
 from addonry.lifecycle.steps import steps_in
 from addonry.lifecycle.world import Connections, Ids, Patience, World
-from addonry.model.errors import AddonryError, DataDirectoryBusy, InvalidParameter
+from addonry.model.errors import AddonryError, DataDirectoryBusy, InvalidParameter, StoreUnavailable
 from addonry.model.ids import ClusterId, TaskId
 from addonry.model.keys import AccessKey
 from addonry.settings import Settings
@@ -41,6 +41,10 @@ log = logging.getLogger(__name__)
 KEY_ALPHABET: Final = string.ascii_letters + string.digits
 ROOT_KEY_NAME: Final = "root"
 _LISTEN_REMEDY: Final = "Give another address with --listen HOST:PORT."
+
+
+class AddressTaken(Exception):
+    """The address to serve on cannot be had: another process listens there, or it is not this machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +134,13 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
 async def serve(settings: Settings, *, on_ready: Callable[[str], None], until: asyncio.Event | None = None) -> None:
     """Serve the API on the settings' address until *until* is set or the process is told to stop.
 
-    Calls *on_ready* with the address once requests are answered. Raises DataDirectoryBusy, and OSError when the
-    address cannot be taken.
+    Calls *on_ready* with the address once requests are answered. Raises DataDirectoryBusy, InvalidParameter for an
+    address or a certificate that makes no sense, and AddressTaken.
     """
     import uvicorn
 
     _refuse_open_door(settings)
+    _check_certificate(settings)
     listening = _listen(settings.listen)
     with contextlib.closing(listening):
         async with open_app(settings) as app:
@@ -187,6 +192,28 @@ def _refuse_open_door(settings: Settings) -> None:
     )
 
 
+def _check_certificate(settings: Settings) -> None:
+    """Before anything starts, and with words that name the files, which those of the ssl module do not."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return
+    import ssl
+
+    remedy = "Give a PEM chain with --tls-cert and its unencrypted private key with --tls-key."
+    for file in (settings.tls_cert, settings.tls_key):
+        try:
+            file.open("rb").close()
+        except OSError as error:
+            raise InvalidParameter("tls", f"{file} cannot be read: {error.strerror}", remedy=remedy) from error
+    try:
+        # Without the empty password an encrypted key would be asked about on the terminal.
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            settings.tls_cert, settings.tls_key, password=""
+        )
+    except ssl.SSLError as error:
+        what = f"{settings.tls_cert} and {settings.tls_key} are no certificate and its key"
+        raise InvalidParameter("tls", f"{what} ({error.reason or 'no PEM'})", remedy=remedy) from error
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -229,8 +256,15 @@ def _exclusive(data: Path) -> Iterator[None]:
     """Hold the data directory, alone. The lock goes with the process, however that ends."""
     import fcntl
 
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (data / "lock").open("w") as file:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (data / "lock").open("w")
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The data directory {data} cannot be used: {error.strerror}.",
+            remedy="Give another with --data or ADDONRY_DATA, or make this one writable.",
+        ) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -240,15 +274,17 @@ def _exclusive(data: Path) -> Iterator[None]:
 
 def _listen(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
+    if not (port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise InvalidParameter("listen", f"{address!r} is not HOST:PORT", remedy=_LISTEN_REMEDY)
     host = host.strip("[]") or "127.0.0.1"
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, int(port)))
-    except (OSError, ValueError, OverflowError) as error:
+    except OSError as error:
         listening.close()
-        raise InvalidParameter("listen", f"cannot listen on {address!r}: {error}", remedy=_LISTEN_REMEDY) from error
+        raise AddressTaken(f"Cannot listen on {address}: {error.strerror}.") from error
     listening.listen(512)
     return listening
 

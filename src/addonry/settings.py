@@ -97,6 +97,10 @@ VARIABLES: Final[Mapping[str, str]] = {
 }
 """The environment variable of each setting."""
 
+_WORDS: Final = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
 _PATHS: Final = frozenset({"data_directory", "catalog_directory", "tls_cert", "tls_key"})
 
 
@@ -108,7 +112,11 @@ def load_settings(environ: Mapping[str, str], **given: Any) -> Settings:
     defaults = Settings(data_directory=default_data_directory(environ))
     read = {name: _read(defaults, name, variable, environ) for name, variable in VARIABLES.items()}
     chosen = {**read, **{name: value for name, value in given.items() if value is not None}}
-    return replace(defaults, **{name: value for name, value in chosen.items() if value is not None})
+    settings = replace(defaults, **{name: value for name, value in chosen.items() if value is not None})
+    # Absolute, because Helm's child processes work in a directory of their own.
+    paths = {name: path.absolute() for name in _PATHS if (path := getattr(settings, name)) is not None}
+    helm = settings.helm_binary
+    return replace(settings, **paths, helm_binary=str(Path(helm).absolute()) if helm and "/" in helm else helm)
 
 
 def default_data_directory(environ: Mapping[str, str]) -> Path:
@@ -125,7 +133,9 @@ def _read(defaults: Settings, name: str, variable: str, environ: Mapping[str, st
         return Path(text).expanduser()
     default = getattr(defaults, name)
     if isinstance(default, bool):
-        return text.lower() in {"1", "true", "yes", "on"}
+        if text.lower() not in _WORDS:
+            raise InvalidParameter(variable, "must be true or false", remedy=f"Correct or unset {variable}.")
+        return _WORDS[text.lower()]
     if isinstance(default, int | float):
         try:
             number = type(default)(text)

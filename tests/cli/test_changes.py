@@ -101,7 +101,7 @@ def test_without_values_none_are_sent_so_that_the_present_ones_stay(prod, run):
         ["coredns", "coredns@1"],
         ["a", "b", "--set", "x=1"],
         ["a", "--set", "x"],
-        ["a", "--set", "x=2020-01-01"],
+        ["a", "--set", "x=.inf"],
         ["a", "--values", "/nowhere"],
         [],
     ],
@@ -371,3 +371,46 @@ def test_a_key_is_printed_as_the_root_key_file_holds_it(api, run):
     result = run("keys", "create", "ci", "-o", "json")
     assert json.loads(result.stdout) == {"access_key_id": "A", "access_key_secret": "S"}
     assert sent(api, "/addonry/v1/keys") == {"name": "ci"}
+
+
+def test_the_time_left_of_a_task_looked_at_half_way_goes_by_what_was_seen():
+    assert guess_remaining(10, 60, since=50) == 40
+    assert guess_remaining(0.1, 50, since=50) is None
+
+
+def test_a_date_among_the_values_is_the_text_that_it_is(prod, run):
+    """As in Helm; YAML of its own would make a date of it, which no JSON can say."""
+    run("install", "prod", "coredns", "--set", "since=2020-01-01")
+    assert json.loads(sent(prod, "/clusters/c1/components/install")[0]["config"]) == {"since": "2020-01-01"}
+
+
+def test_a_value_that_cannot_be_read_is_named_by_its_key_alone(prod, run):
+    result = run("upgrade", "prod", "coredns", "--set", "admin.password=[hunter2")
+    assert result.exit_code == 2
+    assert "admin.password" in result.stderr
+    assert "hunter2" not in result.stderr
+
+
+def test_of_names_that_nobody_knows_no_table_is_printed(api, told, run):
+    api.answer("GET", STATUS, {})
+    result = run("status", "prod", "typo")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: Neither installed nor in the catalog: typo.")
+
+
+def test_a_component_whose_repository_was_never_read_is_not_called_up_to_date(api, told, run):
+    unread = {"id": "CatalogUnavailable", "severity": "warns", "message": "It cannot be reached.", "remedy": "Wait."}
+    known = {"components": [{**KNOWN["components"][0], "target": "", "findings": [unread]}]}
+    api.answer("GET", STATUS, {"coredns": component("coredns", "1.43.0", can=False)})
+    api.answer("GET", "/addonry/v1/clusters/c1/components", known)
+    assert "UNKNOWN" in run("status", "prod").stdout
+    assert "UP TO DATE" not in run("status", "prod").stdout
+
+
+def test_a_status_that_may_be_old_says_so(api, told, run):
+    """What is shown of a cluster that does not answer is what was last seen of it."""
+    detail = {"name": "prod", "trouble": "The cluster does not answer.", "scanned_at": "2026-11-23T08:00:00Z"}
+    api.answer("GET", "/clusters/c1", detail)
+    assert "prod was last seen 2026-11-23T08:00:00Z: The cluster does not answer." in run("status", "prod").stdout
+    api.answer("GET", "/clusters/c1", {**detail, "trouble": ""})
+    assert "last seen" not in run("status", "prod").stdout

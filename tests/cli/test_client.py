@@ -145,3 +145,17 @@ def test_endpoints_are_read(endpoint, written, host_header):
 def test_what_is_no_endpoint_is_refused(endpoint):
     with pytest.raises(Failed, match="no endpoint"):
         Address.parse(endpoint)
+
+
+def test_a_wrong_secret_is_told_without_the_whole_request(api, client):
+    quoted = "Specified signature does not match our calculation. server CanonicalRequest is [GET\n/x\n]"
+    api.answer("GET", "/x", {"code": "SignatureDoesNotMatch", "message": quoted}, status=400)
+    with pytest.raises(ApiError, match="ADDONRY_ACCESS_KEY_SECRET") as raised:
+        client.get("/x")
+    assert "CanonicalRequest" not in raised.value.message
+
+
+def test_an_error_of_something_else_than_the_api_says_to_check_the_endpoint(api, client):
+    api.answer("GET", "/x", "<html>no such page</html>", status=404, content_type="text/html")
+    with pytest.raises(ApiError, match=r"HTTP status 404\. Check that the endpoint"):
+        client.get("/x")

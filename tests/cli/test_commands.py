@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from addonry.cli.commands.demo import path_to_addonry
+from addonry.cli.errors import Failed
 from addonry.cli.reference import helps, write_reference
 from addonry.cli.root import COMMANDS, addonry
 
@@ -158,3 +160,26 @@ def test_kubectl_finds_the_plugin():
 def test_json_is_all_that_is_printed(api, run):
     api.answer("GET", "/addonry/v1/keys", {"keys": []})
     assert json.loads(run("keys", "list", "-o", "json").stdout) == {"keys": []}
+
+
+def test_message_and_remedy_are_two_sentences():
+    assert Failed("It is not there", remedy="Make it.").message == "It is not there. Make it."
+    assert Failed("It is not there.", remedy="Make it.").message == "It is not there. Make it."
+
+
+def test_a_setting_of_the_environment_that_is_wrong_is_wrong_usage(alone):
+    alone.env["ADDONRY_SCAN_SECONDS"] = "soon"
+    result = alone("clusters", "list")
+    assert result.exit_code == 2
+    assert "ADDONRY_SCAN_SECONDS: must be a positive number. Correct or unset" in result.stderr
+
+
+def test_the_demo_names_the_path_to_addonry_where_the_shell_has_none(tmp_path, monkeypatch):
+    """After `make demo` the environment is not activated, and the commands to try would not be found."""
+    command = tmp_path / "addonry"
+    command.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(command)])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert path_to_addonry() == f"  export PATH={tmp_path}:$PATH\n"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert path_to_addonry() == ""

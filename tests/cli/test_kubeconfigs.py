@@ -161,3 +161,9 @@ def test_without_any_kubeconfig_the_way_on_is_told():
 
 def test_secrets_are_not_in_the_repr(tmp_path):
     assert TOKEN not in repr(read_kubeconfig(str(kubeconfig(tmp_path / "k", "a")), None))
+
+
+def test_of_very_many_contexts_only_some_are_told(tmp_path):
+    path = kubeconfig(tmp_path / "config", *(f"context-{number}" for number in range(300)))
+    with pytest.raises(Failed, match=r"context-11 and 288 more"):
+        read_kubeconfig(str(path), "typo")

@@ -25,3 +25,16 @@ def test_markup_in_a_name_is_printed_on_a_terminal_and_not_obeyed(monkeypatch):
     monkeypatch.setattr(sys, "stdout", terminal)
     print_table(Table(("NAME",), [("[red]x[/red]",)]))
     assert "[red]x[/red]" in terminal.getvalue()
+
+
+def test_on_a_narrow_terminal_only_the_last_column_gives_way(monkeypatch):
+    """A name cut in two can be neither read nor copied."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+    note = "the rollout waits for one pod of the old version to end"
+    print_table(Table(("NAME", "TASK", "NOTE"), [("node-problem-detector", "T-6b04d389a57634d28ec643e2", note)]))
+    lines = terminal.getvalue().splitlines()
+    assert "node-problem-detector" in lines[1]
+    assert "T-6b04d389a57634d28ec643e2" in lines[1]
+    assert len(lines) > 2, "the note goes on in the lines below"

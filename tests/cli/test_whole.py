@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -44,7 +45,9 @@ class Command:
 
 def stop(process: "subprocess.Popen[str]", how: signal.Signals = signal.SIGTERM) -> int:
     process.send_signal(how)
-    process.communicate(timeout=20)
+    _, err = process.communicate(timeout=20)
+    if process.returncode:
+        sys.stderr.write(err[-4000:])  # shown by pytest beside the status that was not expected
     return process.returncode
 
 
@@ -108,6 +111,16 @@ def test_a_scan_of_a_cluster_that_is_not_there_ends_1_in_one_line(addonry, tmp_p
     assert complaint.count("\n") == 1
     assert "127.0.0.1:1" in complaint
     assert "hidden" not in complaint
+
+
+def test_a_scan_that_is_refused_says_whose_credentials_to_check(simulated, addonry, tmp_path):
+    wrong = tmp_path / "wrong.kubeconfig"
+    text = Path(kubeconfig(simulated, 1)).read_text()
+    wrong.write_text(re.sub(r"token: .*", "token: wrong", text))
+    complaint = addonry("scan", "--kubeconfig", str(wrong), status=1)
+    assert "does not accept the credentials" in complaint
+    assert "Check the user of context sim-1" in complaint
+    assert "Register" not in complaint, "nothing is registered here"
 
 
 def test_without_a_service_commands_do_the_work_themselves(simulated, addonry):

@@ -24,6 +24,7 @@ from addonry.gateway.request import WireRequest
 from addonry.gateway.signing import SigningRules, judge
 from addonry.gateway.signing.legacy import MISMATCH, Legacy, query_forms, strings_to_sign
 from addonry.gateway.signing.query import sorted_pairs
+from addonry.model.errors import InvalidParameter
 from addonry.model.keys import Credential
 from addonry.settings import load_settings
 from tests.wire import test_official_sdk
@@ -452,6 +453,7 @@ def test_both_permissions_are_read_from_the_environment():
     assert (settings.legacy_signatures, settings.legacy_uncovered_bodies) == (False, False)
 
 
-def test_a_word_that_is_neither_yes_nor_no_forbids():
+def test_a_word_that_is_neither_yes_nor_no_is_refused():
     """A typing error must not leave a door open."""
-    assert load_settings({"ADDONRY_LEGACY_SIGNATURES": "ture"}).legacy_signatures is False
+    with pytest.raises(InvalidParameter, match="ADDONRY_LEGACY_SIGNATURES"):
+        load_settings({"ADDONRY_LEGACY_SIGNATURES": "ture"})

@@ -22,6 +22,13 @@ SECONDS: Final = 90.0
 """How long to wait for an answer; registering a cluster and reading chart repositories take a while."""
 
 
+_SHORTER: Final = {
+    "SignatureDoesNotMatch": "The access key's secret is not the one that the service knows. "
+    "Check ADDONRY_ACCESS_KEY_SECRET, or the root.key of the data directory.",
+}
+"""For messages that quote the whole request, which helps who writes a client and nobody else."""
+
+
 class ApiError(Failed):
     """The service answered that it will not."""
 
@@ -194,9 +201,11 @@ def _error(status: int, answer: bytes) -> ApiError:
         body = _read_xml_error(answer)
     if not isinstance(body, dict):
         body = {}
-    code = body.get("code") or body.get("Code") or ""
-    message = body.get("message") or body.get("Message") or f"The service answered with HTTP status {status}."
-    return ApiError(status, str(code), str(message))
+    code = str(body.get("code") or body.get("Code") or "")
+    message = body.get("message") or body.get("Message")
+    if not message:
+        message = f"The service answered with HTTP status {status}. Check that the endpoint is Addonry's or ACK's."
+    return ApiError(status, code, _SHORTER.get(code, str(message)))
 
 
 def _read_xml_error(answer: bytes) -> dict[str, str]:

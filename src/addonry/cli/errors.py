@@ -16,7 +16,7 @@ class Failed(click.ClickException):
     exit_code = 1
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
-        super().__init__(one_line(f"{message} {remedy}"))
+        super().__init__(one_line(f"{sentence(message)} {remedy}" if remedy else message))
 
     def show(self, file: IO[Any] | None = None) -> None:
         """One line on stderr."""
@@ -45,6 +45,11 @@ class WrongUsage(click.UsageError):
         click.echo(f"Error: {message} See `{path} --help`.", file=file, err=file is None)
 
 
+def sentence(text: str) -> str:
+    """*text* with a full stop, so that what follows is a sentence of its own."""
+    return text if text.rstrip().endswith((".", "!", "?", ":", ")")) else f"{text.rstrip()}."
+
+
 def one_line(text: str) -> str:
     """*text* with every run of blanks and line breaks as one blank, and nothing that a terminal would obey."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
@@ -57,7 +62,7 @@ def wants_tracebacks() -> bool:
 
 def translate(error: BaseException) -> BaseException:
     """What to raise in place of *error*; the error itself where Click, or nobody, should see to it."""
-    from addonry.model.errors import AddonryError
+    from addonry.model.errors import AddonryError, InvalidParameter
 
     match error:
         case Failed() | WrongUsage() | click.exceptions.NoArgsIsHelpError() | BrokenPipeError():
@@ -66,6 +71,9 @@ def translate(error: BaseException) -> BaseException:
             return WrongUsage(error.format_message(), ctx=error.ctx)
         case click.ClickException():
             return Failed(error.format_message())
+        case InvalidParameter():
+            # One that the service found would be an ApiError; this one is of the command line or the environment.
+            return WrongUsage(f"{sentence(error.message)} {error.remedy}")
         case AddonryError():
             return Failed(error.message, remedy=error.remedy)
         case KeyboardInterrupt() | click.Abort():

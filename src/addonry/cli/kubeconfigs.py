@@ -8,7 +8,7 @@ whether they are right, is judged by the kube room, which reads the result.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ _FILES: Final[Mapping[str, tuple[str, ...]]] = {
 """Members that name a file."""
 
 LARGEST: Final = 1024 * 1024
+_FEW: Final = 12
 _SINGLE: Final = {"clusters": "cluster", "contexts": "context", "users": "user"}
 
 
@@ -66,11 +67,11 @@ def read_kubeconfig(file: str | None, context: str | None) -> Chosen:
     merged = _merge(documents)
     wanted = context or str(merged["current-context"] or "")
     if not wanted:
-        names = ", ".join(merged["contexts"]) or "none"
+        names = few_of(merged["contexts"])
         raise Failed("The kubeconfig has no current context.", remedy=f"Give --context; there are: {names}.")
     found = merged["contexts"].get(wanted)
     if found is None:
-        names = ", ".join(merged["contexts"]) or "none"
+        names = few_of(merged["contexts"])
         raise Failed(f"The kubeconfig has no context {wanted!r}.", remedy=f"Give --context; there are: {names}.")
     parts = {}
     for member, kind in (("cluster", "clusters"), ("user", "users")):
@@ -88,6 +89,13 @@ def read_kubeconfig(file: str | None, context: str | None) -> Chosen:
         parts["user"],
         str(found.get("namespace", "")),
     )
+
+
+def few_of(names: Iterable[str]) -> str:
+    """*names* for a message: the first of them, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - _FEW} more" if len(every) > _FEW else ""
+    return (", ".join(every[:_FEW]) or "none") + more
 
 
 def _paths(file: str | None) -> list[Path]:

@@ -9,11 +9,15 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+LAST_COLUMN: Final = 24
+"""Characters that the last column of a table keeps on a narrow terminal."""
 
 
 class Format(StrEnum):
@@ -98,12 +102,27 @@ def _print_rich(table: Table) -> None:
     from rich.text import Text
 
     drawn = RichTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in table.columns:
-        drawn.add_column(column, overflow="fold")
+    for column in table.columns[:-1]:
+        drawn.add_column(column, no_wrap=True)
+    drawn.add_column(table.columns[-1], overflow="fold")
     for row in table.rows:
         # As Text, never as markup: a component may be called [red].
         drawn.add_row(*(Text(plain(cell), style=_STYLES.get(cell.split(" ", 1)[0], "")) for cell in row))
-    Console().print(drawn)
+    console = Console()
+    # Only the last column gives way: a name that is cut in two can be neither read nor copied. Where even that does not
+    # fit, the terminal breaks the lines, as it does with kubectl's.
+    console.width = max(console.width, _least_width(table))
+    console.print(drawn, crop=False)
+
+
+def _least_width(table: Table) -> int:
+    from rich.cells import cell_len
+
+    widths = [
+        max(cell_len(plain(line[index])) for line in (table.columns, *table.rows))
+        for index in range(len(table.columns))
+    ]
+    return sum(width + 2 for width in widths[:-1]) + min(widths[-1], LAST_COLUMN)
 
 
 _STYLES = {

@@ -75,11 +75,14 @@ def look_at(told: Mapping[str, Any]) -> Look:
     return Look(int(told.get("percent") or 0), plain(words), plain(str(now.get("note") or "")))
 
 
-def guess_remaining(elapsed: float, percent: int) -> float | None:
-    """Seconds left if it goes on as it went, or None while that says nothing."""
-    if percent <= 5 or percent >= 100 or elapsed <= 0:
+def guess_remaining(elapsed: float, percent: int, *, since: int = 0) -> float | None:
+    """Seconds left if it goes on as it went, or None while that says nothing.
+
+    *since* is the percentage that was reached when *elapsed* began: a task may be looked at half-way.
+    """
+    if percent - since <= 5 or percent >= 100 or elapsed <= 0:
         return None
-    return elapsed * (100 - percent) / percent
+    return elapsed * (100 - percent) / (percent - since)
 
 
 def _goes_on(session: Session, task: str) -> str:
@@ -169,10 +172,13 @@ class _Bar:
     def __init__(self, progress: Any) -> None:
         self._progress = progress
         self._bar = progress.add_task("", total=100, left="", note="")
+        self._first: int | None = None
 
     def show(self, look: Look, elapsed: float) -> None:
         """Move the bar."""
-        left = guess_remaining(elapsed, look.percent)
+        if self._first is None:
+            self._first = look.percent
+        left = guess_remaining(elapsed, look.percent, since=self._first)
         told = "" if left is None else f"about {left:.0f} s left"
         self._progress.update(self._bar, completed=look.percent, description=look.what, left=told, note=look.note)
 

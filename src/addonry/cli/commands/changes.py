@@ -175,7 +175,8 @@ def _read_values(
         path, equals, text = assignment.partition("=")
         if not equals or not path:
             raise WrongUsage(f"--set {assignment!r} is not KEY=VALUE.", ctx=ctx)
-        pairs.append((split_path(path), _read_yaml(ctx, text, "--set")))
+        # Named by its key alone: the value may be a password.
+        pairs.append((split_path(path), _read_yaml(ctx, text, f"The value of --set {path}")))
     return Said(None if file is None else _read_file(ctx, file), tuple(pairs))
 
 
@@ -209,9 +210,16 @@ def _read_file(ctx: click.Context, file: Path) -> dict[str, Any]:
 def _read_yaml(ctx: click.Context, text: str, what: str) -> Any:
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Leaves a date the text that it is, as Helm does."""
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
     try:
-        read = yaml.safe_load(text)
-        # A date or a set is YAML too, but no value that could be sent.
+        read = yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+        # A set or an infinity is YAML too, but no value that could be sent.
         json.dumps(read, allow_nan=False)
     except (yaml.YAMLError, TypeError, ValueError, RecursionError):
         raise WrongUsage(f"{what} is no YAML that JSON could say as well.", ctx=ctx) from None

@@ -1,6 +1,8 @@
 """``addonry demo``: the whole story on simulated clusters."""
 
 import contextlib
+import shlex
+import shutil
 import signal
 import sys
 import time
@@ -51,6 +53,15 @@ def _interrupt(_number: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
+def path_to_addonry() -> str:
+    """A line that makes the others work in a shell that has not activated this environment, as after `make demo`."""
+    here = Path(sys.argv[0]).absolute().parent
+    found = shutil.which("addonry")
+    if (found and Path(found).parent.samefile(here)) or not (here / "addonry").exists():
+        return ""
+    return f"  export PATH={shlex.quote(str(here))}:$PATH\n"
+
+
 def _stay(story: "Story") -> None:
     kubeconfig = story.clusters.kubeconfigs["sim-1"]
     address, key = story.session.client.address, read_root_key(story.service.data)
@@ -60,7 +71,7 @@ def _stay(story: "Story") -> None:
         f"""
 The service stays up until Ctrl-C, at {address}. Things to try, in another terminal:
 
-  export ADDONRY_ENDPOINT={address}
+{path_to_addonry()}  export ADDONRY_ENDPOINT={address}
   export ADDONRY_ACCESS_KEY_ID={key.id}
   export ADDONRY_ACCESS_KEY_SECRET={key.secret}
   addonry status sim-2

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from addonry.cli.errors import WrongUsage
+from addonry.cli.errors import Failed, WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.kubeconfigs import Chosen, read_kubeconfig
 from addonry.cli.output import Format, Table, lines_of, output_option, show
@@ -70,6 +70,7 @@ async def _look(
     from addonry.catalogs import MemoryShelf, open_catalog
     from addonry.kube import open_cluster
     from addonry.lifecycle.discover import scan_once
+    from addonry.model.errors import ClusterRefused
     from addonry.settings import load_settings
 
     settings = load_settings(os.environ, chart_mirror=mirror, catalog_directory=directory)
@@ -80,6 +81,9 @@ async def _look(
         try:
             seen = await scan_once(live, catalog, name=chosen.context, kubernetes=_whole(target))
             return seen, dict(catalog.problems())
+        except ClusterRefused as error:
+            # Nothing is registered here, so nothing can be registered again.
+            raise Failed(error.message, remedy=f"Check the user of context {chosen.context} with kubectl.") from error
         finally:
             await live.close()
             await catalog.close()
@@ -159,7 +163,9 @@ def table_of(told: Mapping[str, Any]) -> Table:
         for each in components
         for line in lines_of(each["name"], [one for one in each["findings"] if one["id"] not in told_once])
     ]
-    notes += [f"  {repository}: {trouble}" for repository, trouble in told["catalog_problems"].items()]
+    notes += [f"  {trouble}" for trouble in told["catalog_problems"].values()]
+    if told["catalog_problems"]:
+        notes.append("  Newer versions there are unknown until that works; --chart-mirror names another repository.")
     notes += [f"  Not allowed to list {what}; what they hold is missing above." for what in told["denied"]]
     head = f"Kubernetes {told['kubernetes']}, {told['nodes']} nodes, {len(rows)} components"
     return Table(COLUMNS, rows, (head, *notes), empty="Nothing was found that Addonry could look after.")

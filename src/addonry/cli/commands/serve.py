@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from addonry.cli.errors import Failed, wants_tracebacks
 from addonry.cli.help import examples
 from addonry.cli.output import Format, output_option
 from addonry.settings import Settings, load_settings
@@ -56,7 +57,7 @@ def serve(
         tls_key=_path(tls_key),
         behind_proxy=behind_proxy,
     )
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _log_to_stderr()
 
     def on_ready(address: str) -> None:
         told = {"address": address, "data": str(settings.data_directory), "pid": os.getpid()}
@@ -66,14 +67,26 @@ def serve(
     _run(_until_told_to_stop(settings, on_ready))
 
 
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # What libraries tell of their own workings is for those who look for a fault.
+    if not wants_tracebacks():
+        for library in ("alembic", "dbos", "uvicorn"):
+            logging.getLogger(library).setLevel(logging.WARNING)
+
+
 async def _until_told_to_stop(settings: Settings, on_ready: Callable[[str], None]) -> None:
+    from addonry.app import AddressTaken
     from addonry.app import serve as run
 
     until = asyncio.Event()
     # Uvicorn raises a signal again once it has stopped, which would end the process before the rest is tidied up.
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, until.set)
-    await run(settings, on_ready=on_ready, until=until)
+    try:
+        await run(settings, on_ready=on_ready, until=until)
+    except AddressTaken as error:
+        raise Failed(str(error), remedy="Give another address with --listen, or stop what listens there.") from error
 
 
 def _path(text: str | None) -> Path | None:

@@ -48,7 +48,7 @@ def status(ctx: click.Context, cluster: str, names: tuple[str, ...], watch: bool
         told = read_status(session, cluster_id, names)
         if output is Format.XML:
             click.echo(session.client.get_xml(_path(cluster_id), _query(names), action=OPERATION), nl=False)
-        else:
+        elif told or not names or output is not Format.TABLE:
             show(told, output, lambda: status_table(session, cluster_id, names, told))
         _refuse_unknown(names, told)
 
@@ -94,8 +94,22 @@ def status_table(session: Session, cluster_id: str, names: tuple[str, ...], told
     known = _components(session, cluster_id)
     shown = {name: each for name, each in told.items() if names or each["addon_info"]["version"]}
     rows = [_row(name, each, known.get(name, {})) for name, each in shown.items()]
-    notes = tuple(note for name in shown for note in lines_of(name, known.get(name, {}).get("findings") or ()))
-    return Table(COLUMNS, rows, notes, empty="Nothing is installed that Addonry could look after.")
+    notes = [note for name in shown for note in lines_of(name, known.get(name, {}).get("findings") or ())]
+    notes = [*_staleness(session, cluster_id), *notes]
+    return Table(COLUMNS, rows, tuple(notes), empty="Nothing is installed that Addonry could look after.")
+
+
+def _staleness(session: Session, cluster_id: str) -> list[str]:
+    """A line that says how old the answer is, while the cluster cannot be looked at."""
+    try:
+        detail = session.client.get(f"/clusters/{segment(cluster_id)}", action="DescribeClusterDetail")
+    except ApiError:
+        # A key may be allowed to ask for the status and nothing else.
+        return []
+    if not detail.get("trouble"):
+        return []
+    seen = detail.get("scanned_at") or "never"
+    return [f"  {detail['name']} was last seen {seen}: {detail['trouble']}"]
 
 
 def _components(session: Session, cluster_id: str) -> dict[str, dict[str, Any]]:
@@ -125,7 +139,10 @@ def _state(told: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     if told["addon_info"]["ready_to_upgrade"] != "true":
         blocking = [each["id"] for each in known.get("findings") or () if each["severity"] == "blocks"]
         return " ".join(["BLOCKED", *blocking[:1]])
-    return "READY" if told.get("can_upgrade") else "UP TO DATE"
+    if told.get("can_upgrade"):
+        return "READY"
+    unread = any(each["id"] == "CatalogUnavailable" for each in known.get("findings") or ())
+    return "UNKNOWN" if unread else "UP TO DATE"
 
 
 def _last_task(task: Mapping[str, Any], known: Mapping[str, Any] | None) -> str:
