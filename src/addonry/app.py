@@ -12,6 +12,7 @@ import logging
 import os
 import random
 import secrets
+import shutil
 import socket
 import string
 import uuid
@@ -96,6 +97,12 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
     Raises DataDirectoryBusy when another process works on it. Tasks that a killed process left are taken up at once.
     """
     data = settings.data_directory
+    if settings.helm_binary is not None and shutil.which(settings.helm_binary) is None:
+        raise InvalidParameter(
+            "ADDONRY_HELM",
+            f"there is no command {settings.helm_binary!r}",
+            remedy="Name a helm command, or unset it to use the packaged Helm.",
+        )
     with _exclusive(data):
         engine = open_engine(EngineSettings(settings.database_url, concurrency=settings.concurrency))
         store = open_store(
@@ -239,16 +246,22 @@ async def _read_catalog_forever(catalog: Catalog, period: float, scanner: Scanne
 
 
 async def _ensure_root_key(world: World, file: Path) -> None:
-    """Make the root key on the first start of a data directory, and write it where local commands find it."""
-    if any(key.is_root for key in await world.store.keys()):
+    """Make the root key on the first start of a data directory, and write it where local commands find it.
+
+    A file that was lost is written again: whoever has the data directory has the key that opens everything in it.
+    """
+    known = next((key.id for key in await world.store.keys() if key.is_root), None)
+    if known is not None and file.exists():  # noqa: ASYNC240 - before anything else runs on the loop
         return
-    key, secret = world.ids.key()
+    credential = await world.store.credential(known) if known else None
+    key, secret = (credential.id, credential.secret) if credential else world.ids.key()
     text = json.dumps({"access_key_id": key, "access_key_secret": secret}, indent=2)
     # The file first: a process that dies in between makes another key, instead of one that nobody knows.
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as out:
         out.write(text + "\n")
-    await world.store.add_key(AccessKey(key, ROOT_KEY_NAME, world.now(), is_root=True), secret)
+    if credential is None:
+        await world.store.add_key(AccessKey(key, ROOT_KEY_NAME, world.now(), is_root=True), secret)
 
 
 @contextlib.contextmanager

@@ -125,6 +125,23 @@ async def test_values_that_break_the_new_schema_block_unless_new_ones_are_given(
     assert task.changes[0].values == {"replicas": 2}
 
 
+async def test_values_for_a_plain_workload_are_refused_and_not_ignored(world, engine):
+    placement = Placement(SourceKind.WORKLOAD, "kube-system", "coredns", "Deployment")
+    await world.store.save_inventory(a_cluster(), [a_component("1.0.0", placement=placement)], Surroundings())
+    with pytest.raises(InvalidParameter, match="takes no values"):
+        await upgrade(world, CLUSTER, [UpgradeRequest("coredns", values={"replicas": 3})], by="root")
+    assert await nothing_was_written(world, engine)
+
+
+async def test_what_is_up_to_date_is_told_so(world, catalog):
+    entry, offers = catalog.known["coredns"]
+    catalog.known["coredns"] = (entry, offers[1:])
+    await world.store.save_inventory(a_cluster(), [a_component("1.2.0")], Surroundings())
+    with pytest.raises(UpgradeNotPossible) as refused:
+        await upgrade(world, CLUSTER, [UpgradeRequest("coredns")], by="root")
+    assert refused.value.message == "coredns runs 1.2.0, the newest version that fits."
+
+
 async def test_a_plain_workload_goes_to_an_image_tag(world, catalog):
     placement = Placement(SourceKind.WORKLOAD, "kube-system", "coredns", "Deployment")
     entry, offers = catalog.known["coredns"]

@@ -9,6 +9,8 @@ from typing import IO, Any
 
 import click
 
+from addonry.model.errors import sentence
+
 
 class Failed(click.ClickException):
     """The thing asked for failed."""
@@ -43,11 +45,6 @@ class WrongUsage(click.UsageError):
         path = self.ctx.command_path if self.ctx else "addonry"
         message = one_line(self.format_message())
         click.echo(f"Error: {message} See `{path} --help`.", file=file, err=file is None)
-
-
-def sentence(text: str) -> str:
-    """*text* with a full stop, so that what follows is a sentence of its own."""
-    return text if text.rstrip().endswith((".", "!", "?", ":", ")")) else f"{text.rstrip()}."
 
 
 def one_line(text: str) -> str:

@@ -105,7 +105,9 @@ class Gateway:
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a JSON body and the log the rest
             answer = _fault(exchange, error)
         await _send(send, answer, exchange.request_id, head=method == "HEAD")
-        access_log.info(
+        access_log.log(
+            # Every command of ours asks for the health first.
+            logging.DEBUG if path == HEALTH_PATH else logging.INFO,
             '"%s %s" %d %.1f ms request=%s key=%s operation=%s',
             method,
             path[:200],
@@ -217,7 +219,9 @@ def _success(exchange: _Exchange, status: int, value: Any) -> Answer:
 
 def _fault(exchange: _Exchange, error: Exception) -> Answer:
     fault: Fault = describe(error)
-    if fault.status >= 500:
+    if fault.status >= 500 and isinstance(error, AddonryError):
+        log.error("request %s (%s) failed: %s", exchange.request_id, exchange.operation, error.message)
+    elif fault.status >= 500:
         log.error("request %s (%s) failed", exchange.request_id, exchange.operation, exc_info=error)
     elif isinstance(error, AddonryError):
         log.debug("request %s (%s) refused: %s", exchange.request_id, exchange.operation, fault.code)

@@ -161,6 +161,6 @@ def _internal() -> Fault:
 
 
 def _words(status: int, message: str, remedy: str) -> str:
-    words = f"{message} {remedy}".strip()
+    words = f"{domain.sentence(message)} {remedy}" if remedy else message
     # What callers sent or a cluster answered may be quoted in a message; see the module's second rule.
     return words if status == 404 else words.replace("NotFound", "not found")

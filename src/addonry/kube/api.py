@@ -652,7 +652,9 @@ def _certificate_trouble(host: str, error: object) -> ClusterUnreachable:
             remedy = "Take certificate-authority-data from the cluster's own kubeconfig: another authority signed it."
         case _:
             remedy = "Check server, tls-server-name and certificate-authority-data of the kubeconfig."
-    return ClusterUnreachable(f"The certificate of the cluster at {host} is not accepted: {words}.", remedy=remedy)
+    return ClusterUnreachable(
+        f"The certificate of the cluster at {host} is not accepted: {words.rstrip('.')}.", remedy=remedy
+    )
 
 
 def _happened(error: Exception) -> str:

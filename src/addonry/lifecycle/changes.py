@@ -79,7 +79,14 @@ def _upgrade(facts: Facts, request: UpgradeRequest) -> Change:
             "Look at its status and ask again.",
         )
         raise UpgradeNotPossible(facts.name, (blocker,))
-    return _change(facts, TaskKind.UPGRADE, component.found.placement, request.version, request.values)
+    placement = component.found.placement
+    if request.values is not None and placement.source is SourceKind.WORKLOAD:
+        raise InvalidParameter(
+            "config",
+            f"{facts.name} is a plain {placement.kind} and takes no values",
+            remedy="Leave them out; an upgrade changes its image and nothing else.",
+        )
+    return _change(facts, TaskKind.UPGRADE, placement, request.version, request.values)
 
 
 def _change(

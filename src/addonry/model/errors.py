@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     from addonry.model.readiness import Blocker
 
 
+def sentence(text: str) -> str:
+    """*text* with a full stop, so that what follows is a sentence of its own."""
+    return text if text.rstrip().endswith((".", "!", "?", ":", ")")) else f"{text.rstrip()}."
+
+
 class AddonryError(Exception):
     """The root of the tree; raised only through its children."""
 
@@ -156,8 +161,8 @@ class UpgradeNotPossible(NotNow):
     """The readiness checks block the change."""
 
     def __init__(self, component: str, blockers: "tuple[Blocker, ...]") -> None:
-        first = blockers[0]
-        super().__init__(f"{component}: " + " ".join(blocker.message for blocker in blockers), remedy=first.remedy)
+        words = " ".join(blocker.message for blocker in blockers)
+        super().__init__(words if component in words else f"{component}: {words}", remedy=blockers[0].remedy)
         self.component = component
         self.blockers = blockers
 

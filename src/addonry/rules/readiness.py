@@ -85,6 +85,12 @@ def is_offered(facts: Facts, target: Offer | None) -> Blocker | None:
     if target is not None:
         return None
     refused = explain_no_target(facts, None)
+    if refused is None and facts.component is not None and facts.offers:
+        return Blocker(
+            "NoVersion",
+            f"{facts.name} runs {facts.component.version}, the newest version that fits.",
+            "There is nothing to do.",
+        )
     return Blocker(
         "NoVersion",
         refused.message if refused else f"No version of {facts.name} is on offer.",
