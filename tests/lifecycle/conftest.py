@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from addonry.lifecycle.world import Connections, Ids, World
-from addonry.model.catalog import CatalogEntry, Offer
+from addonry.model.catalog import CatalogEntry, ChartContents, Offer
 from addonry.model.ids import ClusterId, TaskId
 from addonry.store import Store, StoreSettings, Surroundings, open_store
 from tests.builders import NOW, a_cluster, a_component, an_entry, an_offer
@@ -32,6 +32,12 @@ class ListedCatalog:
 
     def offers(self, name: str) -> tuple[Offer, ...]:
         return self.known[name][1] if name in self.known else ()
+
+    async def fetch(self, offer: Offer) -> Offer:
+        return offer
+
+    async def read_chart(self, _archive: Offer) -> ChartContents:
+        return ChartContents(metadata={}, values={}, schema=None)
 
     def trouble(self, name: str) -> str:
         return self.troubles.get(name, "")

@@ -145,17 +145,23 @@ class Scanner:
             self._due[cluster] = min(self._due.get(cluster, soon), soon)
 
     async def _watch_over_all(self) -> None:
-        clock = asyncio.get_running_loop().time
         while True:
-            known = {cluster.id for cluster in await self._world.store.clusters()}
-            self._due = {cluster: moment for cluster, moment in self._due.items() if cluster in known}
-            for cluster in known:
-                if self._due.get(cluster, 0.0) <= clock() and cluster not in self._running:
-                    self._due[cluster] = clock() + self._period * self._dice.uniform(0.8, 1.2)
-                    task = asyncio.create_task(self._scan_quietly(cluster))
-                    self._background.add(task)
-                    task.add_done_callback(self._background.discard)
+            try:
+                self._begin_due({cluster.id for cluster in await self._world.store.clusters()})
+            except AddonryError as error:
+                # A full disk or a database that is away heals; who watches must not be gone by then.
+                log.warning("the clusters could not be listed: %s", error.message)
             await asyncio.sleep(min(1.0, self._period / 4))
+
+    def _begin_due(self, known: set[ClusterId]) -> None:
+        now = asyncio.get_running_loop().time()
+        self._due = {cluster: moment for cluster, moment in self._due.items() if cluster in known}
+        for cluster in known:
+            if self._due.get(cluster, 0.0) <= now and cluster not in self._running:
+                self._due[cluster] = now + self._period * self._dice.uniform(0.8, 1.2)
+                task = asyncio.create_task(self._scan_quietly(cluster))
+                self._background.add(task)
+                task.add_done_callback(self._background.discard)
 
     async def _scan_quietly(self, cluster: ClusterId) -> None:
         try:
