@@ -54,8 +54,8 @@ async def register(
         reach=Reach.ANSWERS,
     )
     task = _ended(world, cluster.id, TaskKind.REGISTER, by=by)
-    await world.store.add_cluster(cluster, kubeconfig)
-    await world.store.submit(task, [_event(task, "Succeeded", f"Registered cluster {name}")], lambda _connection: None)
+    event = _event(task, "Succeeded", f"Registered cluster {name}")
+    await world.store.add_cluster(cluster, kubeconfig, [event], record=task)
     try:
         await asyncio.wait_for(scanner.scan(cluster.id), FIRST_SCAN_SECONDS)
     except (TimeoutError, ClusterTrouble) as error:
@@ -70,10 +70,8 @@ async def remove(world: World, cluster: ClusterId, *, by: str) -> TaskId:
     if running:
         raise ComponentBusy(f"cluster {known.name}", running[0].id)
     task = _ended(world, cluster, TaskKind.REMOVE, by=by)
-    await world.store.remove_cluster(cluster)
-    await world.store.submit(
-        task, [_event(task, "Succeeded", f"Forgot cluster {known.name}")], lambda _connection: None
-    )
+    event = _event(task, "Succeeded", f"Forgot cluster {known.name}")
+    await world.store.remove_cluster(cluster, [event], record=task)
     await world.connections.drop(cluster)
     return task.id
 

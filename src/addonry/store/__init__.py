@@ -36,8 +36,10 @@ class Store(Protocol):
 
     # Clusters
 
-    async def add_cluster(self, cluster: Cluster, kubeconfig: str, events: Sequence[Event] = ()) -> None:
-        """Remember a cluster. Raises ClusterNameTaken."""
+    async def add_cluster(
+        self, cluster: Cluster, kubeconfig: str, events: Sequence[Event] = (), *, record: Task | None = None
+    ) -> None:
+        """Remember a cluster, and with it the ended task that tells of it. Raises ClusterNameTaken."""
         ...
 
     async def cluster(self, cluster: ClusterId) -> Cluster:
@@ -52,10 +54,12 @@ class Store(Protocol):
         """Update what is known of a cluster; one that was removed meanwhile stays removed."""
         ...
 
-    async def remove_cluster(self, cluster: ClusterId, events: Sequence[Event] = ()) -> None:
-        """Forget a cluster, its components and kubeconfig; tasks and events stay.
+    async def remove_cluster(
+        self, cluster: ClusterId, events: Sequence[Event] = (), *, record: Task | None = None
+    ) -> None:
+        """Forget a cluster, its components and kubeconfig; tasks and events stay, and *record* is added to them.
 
-        Raises ClusterNotFound, and ComponentBusy when a task is live on it; then nothing is forgotten.
+        Raises ClusterNotFound, ComponentBusy while a task runs there.
         """
         ...
 

@@ -50,7 +50,9 @@ class SqlStore:
 
     # Clusters
 
-    async def add_cluster(self, cluster: Cluster, kubeconfig: str, events: Sequence[Event] = ()) -> None:
+    async def add_cluster(
+        self, cluster: Cluster, kubeconfig: str, events: Sequence[Event] = (), *, record: Task | None = None
+    ) -> None:
         """See ``Store``."""
         parameters = {
             **codec.cluster_parameters(cluster),
@@ -61,6 +63,8 @@ class SqlStore:
 
         def work(connection: Connection) -> None:
             connection.execute(queries.ADD_CLUSTER, parameters)
+            if record is not None:
+                self._add_task(connection, record)
             _add_events(connection, events)
 
         try:
@@ -89,7 +93,9 @@ class SqlStore:
         except IntegrityError as error:
             raise _name_taken(cluster) from error
 
-    async def remove_cluster(self, cluster: ClusterId, events: Sequence[Event] = ()) -> None:
+    async def remove_cluster(
+        self, cluster: ClusterId, events: Sequence[Event] = (), *, record: Task | None = None
+    ) -> None:
         """See ``Store``."""
 
         def work(connection: Connection) -> None:
@@ -99,6 +105,8 @@ class SqlStore:
             if live is not None:
                 raise ComponentBusy(live.component, live.id)
             connection.execute(queries.REMOVE_CLUSTER, {"which": cluster})
+            if record is not None:
+                self._add_task(connection, record)
             _add_events(connection, events)
 
         await self._database.write(work)
@@ -177,19 +185,10 @@ class SqlStore:
         """See ``Store``."""
 
         def work(connection: Connection) -> None:
-            # A task without changes may tell of a cluster that was just forgotten.
-            if not _raise_generation(connection, task.cluster) and task.changes:
+            if not _raise_generation(connection, task.cluster):
                 raise ClusterNotFound(task.cluster)
             _refuse_busy(connection, task)
-            result = connection.execute(queries.ADD_TASK, codec.new_task_parameters(task))
-            assert result.inserted_primary_key is not None, "an insert of one row gives its key"
-            number = result.inserted_primary_key[0]
-            rows = [
-                codec.new_change_parameters(task, place, number=number, cipher=self._cipher)
-                for place in range(len(task.changes))
-            ]
-            if rows:
-                connection.execute(queries.ADD_CHANGE, rows)
+            self._add_task(connection, task)
             _add_events(connection, events)
             enqueue(connection)
 
@@ -398,6 +397,17 @@ class SqlStore:
         if not rows:
             raise ClusterNotFound(cluster)
         return rows[0]
+
+    def _add_task(self, connection: Connection, task: Task) -> None:
+        result = connection.execute(queries.ADD_TASK, codec.new_task_parameters(task))
+        assert result.inserted_primary_key is not None, "an insert of one row gives its key"
+        number = result.inserted_primary_key[0]
+        rows = [
+            codec.new_change_parameters(task, place, number=number, cipher=self._cipher)
+            for place in range(len(task.changes))
+        ]
+        if rows:
+            connection.execute(queries.ADD_CHANGE, rows)
 
     def _tasks(self, connection: Connection, query: Select[Any], parameters: Mapping[str, Any]) -> dict[int, Task]:
         """The tasks a query finds, in its order, by their number."""

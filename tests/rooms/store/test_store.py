@@ -282,10 +282,18 @@ class TestTasks:
         with pytest.raises(ClusterNotFound):
             await store.submit(a_task(), [], nothing)
 
-    async def test_a_forgotten_clusters_last_record_is_kept(self, store: Store) -> None:
-        record = replace(a_task(), changes=(), kind=TaskKind.REMOVE, status=Status.SUCCESS, finished_at=NOW)
-        await store.submit(record, [], nothing)
-        assert await store.task(record.id) == record
+    async def test_the_records_of_a_clusters_coming_and_going_are_written_with_it(self, store: Store) -> None:
+        ended = {"changes": (), "status": Status.SUCCESS, "finished_at": NOW}
+        came = replace(a_task(id=TaskId("T-came")), kind=TaskKind.REGISTER, **ended)
+        went = replace(a_task(id=TaskId("T-went")), kind=TaskKind.REMOVE, **ended)
+        await store.add_cluster(a_cluster(), "kubeconfig", record=came)
+        with pytest.raises(ClusterNameTaken):
+            await store.add_cluster(a_cluster(id=ClusterId("c2")), "kubeconfig", record=replace(came, id=TaskId("T-2")))
+        await store.remove_cluster(a_cluster().id, record=went)
+        with pytest.raises(ClusterNotFound):
+            await store.remove_cluster(a_cluster().id, record=replace(went, id=TaskId("T-3")))
+        tasks, count = await store.tasks()
+        assert (tasks, count) == ((went, came), 2)
 
     async def test_a_claim_is_for_one_run_of_a_live_task(self, registered: Store) -> None:
         await registered.submit(a_task(), [], nothing)
