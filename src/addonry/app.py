@@ -146,6 +146,16 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None], until: a
     """
     import uvicorn
 
+    class Server(uvicorn.Server):
+        """Leaves signals to the caller.
+
+        Uvicorn would take them over, and raise them again once it has stopped, before the rest is tidied up.
+        """
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
     _refuse_open_door(settings)
     _check_certificate(settings)
     listening = _listen(settings.listen)
@@ -163,7 +173,7 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None], until: a
                 ssl_certfile=settings.tls_cert,
                 ssl_keyfile=settings.tls_key,
             )
-            server = uvicorn.Server(config)
+            server = Server(config)
             address = f"{'https' if settings.tls_cert else 'http'}://{_host_and_port(listening)}"
             settings.service_file.write_text(json.dumps({"address": address, "pid": os.getpid()}))
             running = asyncio.create_task(server.serve(sockets=[listening]))

@@ -80,7 +80,6 @@ async def _until_told_to_stop(settings: Settings, on_ready: Callable[[str], None
     from addonry.app import serve as run
 
     until = asyncio.Event()
-    # Uvicorn raises a signal again once it has stopped, which would end the process before the rest is tidied up.
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, until.set)
     try:
