@@ -19,6 +19,7 @@ from addonry.settings import Settings
 from addonry.simulator import Simulator
 from tests.docs.conftest import Reader
 from tests.docs.markdown import ROOT, Example, examples, rows, spans
+from tests.support.kubectl import why_not_kubectl
 from tests.support.waiting import until
 
 README = ROOT / "README.md"
@@ -250,7 +251,7 @@ def test_what_the_trouble_guide_says_of_a_cluster_that_does_not_answer(reader: R
 
 @pytest.mark.slow
 @pytest.mark.kubectl
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="guide not run: there is no kubectl on this machine")
+@pytest.mark.skipif(bool(why_not_kubectl()), reason=why_not_kubectl() or "kubectl is here")
 def test_the_guide_to_registering_a_service_account_works_word_by_word(reader: Reader):
     manifest, _ = examples(CLUSTERS, "yaml")
     (reader.place / "addonry.yaml").write_text(manifest.text)

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import pytest
 
 from addonry.simulator import SimulatedCluster, Simulator
+from tests.support.kubectl import why_not_kubectl
 
 SPEED = 20.0
 T = TypeVar("T")
@@ -217,7 +218,9 @@ class Kubectl:
 
 @pytest.fixture
 def kubectl(cluster: SimulatedCluster, tmp_path: Path) -> Kubectl:
+    reason = why_not_kubectl()
+    if reason:
+        pytest.skip(reason)
     path = shutil.which("kubectl")
-    if path is None:
-        pytest.skip("kubectl is not installed; what kubectl sees of simulated clusters is NOT tested")
+    assert path is not None
     return Kubectl(cluster, tmp_path, path)
