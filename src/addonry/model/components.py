@@ -71,22 +71,6 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """A Deployment, DaemonSet or StatefulSet, reduced to what decisions need."""
-
-    kind: str
-    namespace: str
-    name: str
-    images: tuple[str, ...]
-    health: Health
-    message: str = ""
-    ready: int = 0
-    desired: int = 0
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """One thing the inventory saw: a Helm release, or a workload that belongs to none."""
 

@@ -107,11 +107,6 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def micro_timestamp(moment: datetime) -> str:
-    """A moment as Kubernetes writes `MicroTime`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def read_timestamp(text: str) -> datetime:
     """The moment of a Kubernetes timestamp of either resolution."""
     return datetime.fromisoformat(text)

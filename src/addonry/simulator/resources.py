@@ -240,9 +240,6 @@ class Served:
         path = (group, version, plural)
         return _BUILT_IN_BY_PATH.get(path) or self._custom_by_path.get(path)
 
-    def of_kind(self, api_version: str, kind: str) -> Resource | None:
-        return next((r for r in self if r.kind == kind and r.api_version == api_version), None)
-
     def storage_of(self, key: ResourceKey) -> Resource | None:
         """Any version of the resource kept under *key*, the preferred one first."""
         return next((r for r in self if r.key == key), None)

@@ -214,11 +214,6 @@ def _unknown_field(path: str, resource: Resource) -> str:
     return f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
-def only_metadata(selector: FieldSelector) -> bool:
-    """Whether the selector can be answered without decoding objects."""
-    return all(path.startswith("metadata.") for path, _, _ in selector)
-
-
 def fields_match(selector: FieldSelector, name: str, namespace: str, decode: Callable[[], Mapping[str, Any]]) -> bool:
     """Whether an object has these fields; *decode* is called only if something else than its name is asked."""
     obj: Mapping[str, Any] | None = None

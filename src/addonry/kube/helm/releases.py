@@ -22,8 +22,6 @@ import msgspec
 from addonry.model.components import ReleaseStatus
 from addonry.model.errors import ClusterRejected
 
-LABEL_SELECTOR: Final = "owner=helm"
-SECRET_TYPE: Final = "helm.sh/release.v1"  # noqa: S105 - the Secret's type, not a secret
 MAX_UNPACKED: Final = 32 * 1024 * 1024
 """A Secret holds at most 1 MiB; gzip could make a thousand times as much of it."""
 

@@ -115,14 +115,6 @@ class World:
         self.store.put(resource, obj)
         return True
 
-    def set_spec(self, resource: Resource, obj: Object, **changes: Any) -> None:
-        """Change members of the spec, which makes a new generation."""
-        if all(obj["spec"].get(name) == value for name, value in changes.items()):
-            return
-        obj["spec"].update(changes)
-        obj["metadata"]["generation"] = obj["metadata"].get("generation", 0) + 1
-        self.store.put(resource, obj)
-
     def remove(self, resource: Resource, obj: Object, *, policy: str = "Background", grace: int | None = None) -> None:
         record = self.store.get(key_of(resource, obj))
         if record is not None:
