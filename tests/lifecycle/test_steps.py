@@ -8,11 +8,23 @@ from datetime import timedelta
 import pytest
 
 from addonry.kube import DryRun, Probe, Rollout
-from addonry.lifecycle.steps import RUN, dry_run, preflight, rollout, snapshot, verify, verify_rollback
+from addonry.lifecycle.steps import (
+    RUN,
+    canary,
+    dry_run,
+    hold,
+    preflight,
+    rollout,
+    snapshot,
+    verify,
+    verify_gone,
+    verify_rollback,
+)
 from addonry.lifecycle.world import Patience
 from addonry.model.components import Found, Health
-from addonry.model.tasks import Again, Broken, Done, Snapshot, StepName, StepRecord
-from addonry.rules.planning import BACK, FORWARD
+from addonry.model.errors import ClusterUnreachable
+from addonry.model.tasks import Again, Broken, Done, Edits, Snapshot, StepName, StepRecord
+from addonry.rules.planning import BACK, CANARY, FORWARD, HOLDING, REMOVAL
 from tests.builders import NOW, a_change, a_component, a_task
 
 WELL = Rollout(100, Health.CURRENT, "Deployment coredns: 2 of 2 available")
@@ -28,6 +40,9 @@ class WrittenCluster:
     looks: list[Rollout] = field(default_factory=list)
     health: Rollout = WELL
     judged: DryRun = field(default_factory=lambda: DryRun(3))
+    crds: tuple[str, ...] = ()
+    away: bool = False
+    holds: int = 0
     recorded: Snapshot = field(default_factory=lambda: Snapshot(revision=4))
 
     async def probe(self):
@@ -41,6 +56,15 @@ class WrittenCluster:
 
     async def snapshot(self, _placement):
         return self.recorded
+
+    async def changing_crds(self, _placement, _target):
+        return self.crds
+
+    async def hold(self, _placement):
+        if self.away:
+            raise ClusterUnreachable("no answer")
+        self.holds += 1
+        return "held"
 
     async def assess_health(self, _placement):
         return self.health
@@ -72,7 +96,7 @@ async def begun(world, task, ago: timedelta) -> None:
 
 
 def test_every_step_of_every_plan_has_its_function():
-    assert set(RUN) == set(FORWARD) | set(BACK)
+    assert set(RUN) == {*FORWARD, *CANARY, *HOLDING, *REMOVAL, *BACK} == set(StepName)
 
 
 async def test_preflight_asks_the_cluster_itself(world, live):
@@ -88,11 +112,75 @@ async def test_preflight_sees_that_somebody_else_was_there_first(world, live):
     assert outcome.trouble.code == "VersionChanged"
 
 
-async def test_fields_of_others_are_told_and_taken(world, live, monkeypatch):
+@pytest.mark.parametrize(("edits", "words"), [(Edits.OVERWRITE, "taken over from"), (Edits.PRESERVE, "kept as")])
+async def test_fields_of_others_are_told_with_what_becomes_of_them(world, live, monkeypatch, edits, words):
+    """Before anything is written: afterwards nobody could tell whose the field was."""
     live.judged = DryRun(3, (("spec.replicas", "kubectl"),))
     monkeypatch.setattr(dry_run, "target_of", _no_target)
-    outcome = await dry_run.run(at(StepName.DRY_RUN), world)
-    assert outcome == Done("3 objects accepted; will take over spec.replicas from kubectl")
+    outcome = await dry_run.run(at(StepName.DRY_RUN, edits=edits), world)
+    assert outcome.note == "3 objects accepted"
+    (remark,) = outcome.remarks
+    assert "spec.replicas" in remark
+    assert words in remark
+    assert "kubectl" in remark
+
+
+async def test_fields_of_others_stop_a_change_that_tolerates_none(world, live, monkeypatch):
+    live.judged = DryRun(3, (("spec.replicas", "kubectl"),))
+    monkeypatch.setattr(dry_run, "target_of", _no_target)
+    outcome = await dry_run.run(at(StepName.DRY_RUN, edits=Edits.NONE), world)
+    assert outcome.trouble.code == "FieldsOfOthers"
+    assert "spec.replicas (kubectl)" in outcome.trouble.message
+
+
+async def test_crds_that_change_are_told_to_be_beyond_recall(world, live, monkeypatch):
+    live.crds = ("widgets.example.test",)
+    monkeypatch.setattr(dry_run, "target_of", _no_target)
+    (remark,) = (await dry_run.run(at(StepName.DRY_RUN), world)).remarks
+    assert "widgets.example.test" in remark
+    assert "not taken back" in remark
+
+
+async def test_a_pause_is_granted_although_the_cluster_cannot_be_held(world, live):
+    """Whoever pauses a task of a dead cluster must not wait ten minutes for it."""
+    live.away = True
+    outcome = await hold.run(at(StepName.ROLLOUT), world)
+    assert isinstance(outcome, Done)
+    assert "not held" in outcome.note
+    live.away = False
+    assert await hold.run(at(StepName.ROLLOUT), world) == Done("held")
+
+
+FIRST = replace(MOVING, updated=1, updated_ready=0, total=2)
+
+
+@pytest.mark.parametrize(
+    ("looks", "done"),
+    [
+        ([MOVING], False),
+        ([FIRST], False),
+        ([replace(FIRST, updated_ready=1)], True),
+        ([WELL], True),
+    ],
+)
+async def test_a_canary_is_over_once_the_first_pods_are_held_and_ready(world, live, looks, done):
+    live.looks = looks
+    outcome = await canary.run(at(StepName.ROLLOUT), world)
+    assert isinstance(outcome, Done if done else Again)
+    assert live.holds == (looks[0].updated > 0), "held as soon as there is one, ready or not"
+
+
+async def test_a_canary_whose_first_pods_fail_is_broken_by_their_reason(world, live):
+    live.looks = [STALLED]
+    assert (await canary.run(at(StepName.ROLLOUT), world)).trouble.code == "ImagePullBackOff"
+
+
+async def test_what_was_uninstalled_must_be_gone(world, live):
+    """Something may install it anew: Flux, for one."""
+    outcome = await verify_gone.run(at(StepName.VERIFY), world)
+    assert outcome.trouble.code == "StillThere"
+    live.found = None
+    assert isinstance(await verify_gone.run(at(StepName.VERIFY), world), Done)
 
 
 async def _no_target(_task, _world):

@@ -108,7 +108,7 @@ def test_a_deadline_that_has_passed_is_a_failure():
 def test_refused_pods_are_named_with_the_servers_reason():
     condition = Condition("ReplicaFailure", "True", "FailedCreate", "exceeded quota: rq")
     verdict = assess_workload(a_workload(updated=1, conditions=(condition,)))
-    assert (verdict.health, verdict.stall) == (MOVING, "ReplicaFailure")
+    assert (verdict.health, verdict.stall) == (MOVING, "QuotaExceeded")
     assert "exceeded quota" in verdict.note
 
 

@@ -11,6 +11,7 @@ from addonry.model.clusters import Reach
 from addonry.model.components import Health, Owner, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import TaskId, Version
 from addonry.model.readiness import Facts, Severity
+from addonry.model.tasks import TaskKind
 from addonry.rules.readiness import assess, assess_change
 from tests.builders import a_cluster, a_component, an_entry, an_offer, some_facts
 
@@ -114,7 +115,7 @@ def test_what_the_catalog_knows_beyond_the_charts_own_range_decides_too(kubernet
     known = KubernetesRange(versions, kubernetes, "https://example.test/matrix")
     facts = replace(healthy(), entry=an_entry(ranges=(known,)))
     assert assess(facts).target.version == expected
-    (refused,) = assess_change(facts, Version("1.2.0"), install=False).blockers if expected == "1.1.0" else (None,)
+    (refused,) = assess_change(facts, Version("1.2.0"), TaskKind.UPGRADE).blockers if expected == "1.1.0" else (None,)
     assert refused is None or "https://example.test/matrix" in refused.message
 
 
@@ -122,7 +123,7 @@ def test_what_the_catalog_knows_beyond_the_charts_own_range_decides_too(kubernet
 def test_deprecated_versions_and_prereleases_are_never_proposed(passed_over):
     facts = some_facts(a_component("1.0.0"), passed_over, *OFFERS)
     assert assess(facts).target == OFFERS[0]
-    assert assess_change(facts, passed_over.version, install=False).is_ready, "but one may ask for them by name"
+    assert assess_change(facts, passed_over.version, TaskKind.UPGRADE).is_ready, "but one may ask for them by name"
 
 
 @pytest.mark.parametrize(
@@ -140,16 +141,19 @@ def test_deprecated_versions_and_prereleases_are_never_proposed(passed_over):
 def test_a_wanted_version_must_be_on_offer_fit_and_be_newer(version, install, expected):
     facts = some_facts(a_component("1.0.0"), an_offer("1.3.0", kubernetes=">=1.38.0-0"), *OFFERS)
     wanted = Version(version) if version else None
-    assert [blocker.id for blocker in assess_change(facts, wanted, install=install).blockers] == expected
+    assert [
+        blocker.id
+        for blocker in assess_change(facts, wanted, TaskKind.INSTALL if install else TaskKind.UPGRADE).blockers
+    ] == expected
 
 
 def test_upgrading_what_is_not_there_is_refused():
-    found = assess_change(some_facts(None, *OFFERS), None, install=False)
+    found = assess_change(some_facts(None, *OFFERS), None, TaskKind.UPGRADE)
     assert [blocker.id for blocker in found.blockers] == ["NotInstalled"]
 
 
 def test_upgrading_to_the_newest_when_up_to_date_says_that_there_is_none():
-    found = assess_change(some_facts(a_component("1.2.0"), *OFFERS), None, install=False)
+    found = assess_change(some_facts(a_component("1.2.0"), *OFFERS), None, TaskKind.UPGRADE)
     assert [blocker.id for blocker in found.blockers] == ["NoVersion"]
 
 
@@ -170,3 +174,29 @@ def test_every_finding_has_a_row_in_the_reference():
     assert named
     missing = {each for each in named if f"`{each}`" not in page}
     assert not missing, f"docs/reference/checks.md lacks {missing}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "expected"),
+    [
+        (TaskKind.INSTALL, replace(some_facts(None, *OFFERS), lacking=("cert-manager",)), ["Requires"]),
+        (TaskKind.UNINSTALL, replace(healthy(), entry=an_entry(required=True)), ["Required"]),
+        (TaskKind.UNINSTALL, replace(healthy(), required_by=("ingress-nginx",)), ["RequiredBy"]),
+        (TaskKind.UNINSTALL, healthy(), []),
+        (TaskKind.UNINSTALL, replace(healthy(), live_task="T-1"), ["TaskRunning"]),
+    ],
+)
+def test_each_kind_of_change_has_its_own_obstacles(kind, facts, expected):
+    """Nothing is removed that others stand on, and nothing installed that has nothing to stand on."""
+    assert [blocker.id for blocker in assess_change(facts, None, kind).blockers] == expected
+
+
+def test_what_is_broken_may_be_configured_and_removed():
+    """Other values are often the remedy, and an upgrade is not."""
+    facts = healthy()
+    broken = replace(
+        facts, component=replace(facts.component, found=replace(facts.component.found, health=Health.FAILED))
+    )
+    assert [each.id for each in assess_change(broken, None, TaskKind.UPGRADE).blockers] == ["WorkloadUnhealthy"]
+    assert assess_change(broken, facts.component.version, TaskKind.CONFIGURE).is_ready
+    assert assess_change(broken, None, TaskKind.UNINSTALL).is_ready

@@ -39,6 +39,7 @@ def read_entries(directories: Iterable[Path]) -> tuple[CatalogEntry, ...]:
             found[entry.name] = entry
     entries = tuple(sorted(found.values(), key=lambda entry: entry.name))
     _refuse_shared_names(entries)
+    _refuse_unknown_requirements(entries)
     return entries
 
 
@@ -122,6 +123,7 @@ def _entry(content: Mapping[str, Any]) -> CatalogEntry:
         description=content.get("description", ""),
         aliases=tuple(content.get("aliases", ())),
         required=content.get("required", False),
+        requires=tuple(ComponentName(name) for name in content.get("requires", ())),
         container=workload.get("container", ""),
         tag=workload.get("tag", "{app_version}"),
         ranges=tuple(
@@ -148,3 +150,32 @@ def _refuse_shared_names(entries: Iterable[CatalogEntry]) -> None:
                 message = f"{name!r} is a name of both {owners[name]} and {entry.name}"
                 raise InvalidParameter("aliases", message, remedy=_REMEDY)
             owners[name] = entry.name
+
+
+def _refuse_unknown_requirements(entries: Iterable[CatalogEntry]) -> None:
+    """What a component requires is in the catalog under that very name, and nothing requires itself, however far round."""
+    requires = {entry.name: entry.requires for entry in entries}
+    for name, wanted in requires.items():
+        for other in wanted:
+            if other not in requires:
+                raise InvalidParameter(
+                    "requires", f"{name} requires {other!r}, which no file describes", remedy=_REMEDY
+                )
+        if _reaches(name, name, requires):
+            raise InvalidParameter("requires", f"{name} requires itself, directly or through others", remedy=_REMEDY)
+
+
+def _reaches(
+    start: ComponentName, goal: ComponentName, requires: Mapping[ComponentName, Iterable[ComponentName]]
+) -> bool:
+    """Whether following requirements from *start* leads to *goal*."""
+    seen: set[ComponentName] = set()
+    ahead = list(requires.get(start, ()))
+    while ahead:
+        name = ahead.pop()
+        if name == goal:
+            return True
+        if name not in seen:
+            seen.add(name)
+            ahead += requires.get(name, ())
+    return False

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from addonry.model.ids import TaskId
-from addonry.model.tasks import Event, Outcome, StepName, StepRecord, Task
+from addonry.model.tasks import Event, Outcome, StepRecord, Task, Wish
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Step = Callable[[Task], Awaitable[Outcome]]
 """Runs the present step of a task's present change. Short, bears repeating, reports an outcome."""
 
-Steps = Mapping[StepName, Step]
+Steps = Mapping[str, Step]
+"""By the step's name. One that is not in it belongs to a newer release, whose worker must carry it out."""
 
 
 class TaskLog(Protocol):
@@ -50,6 +51,10 @@ class TaskLog(Protocol):
         """Write the task with its events and steps in one transaction, if *claim* still owns it and ``task.revision``
         is the one read. The saved task with its new revision, or None when another came first.
         """
+        ...
+
+    async def wishes(self, tasks: Sequence[TaskId]) -> Mapping[TaskId, Wish]:
+        """What people wish of these tasks; those without a wish are left out. One query, however many."""
         ...
 
     async def unfinished(self) -> Sequence[tuple[TaskId, int, str]]:

@@ -20,6 +20,7 @@ from dbos import DBOS, DBOSClient, DBOSConfig, WorkflowSerializationFormat
 
 from addonry.engine import EngineSettings, Steps, TaskLog
 from addonry.engine.runner import LONGEST_PAUSE, Clockwork, Limits, drive
+from addonry.engine.wishes import Ear, Watch
 from addonry.engine.worker import Lanes, alone, executor_id, reconcile, run_id
 from addonry.model.errors import AddonryError, StoreUnavailable
 from addonry.model.ids import TaskId
@@ -58,7 +59,8 @@ class DbosEngine:
         self._lanes = Lanes(settings.lanes)
         self._client: DBOSClient | None = None
         self._running: set[asyncio.Task[object]] = set()
-        self._housekeeping: asyncio.Task[None] | None = None
+        self._watch: Watch | None = None
+        self._beside: list[asyncio.Task[None]] = []
         self._stopping = False
         self._held = contextlib.ExitStack()
 
@@ -89,12 +91,16 @@ class DbosEngine:
         try:
             _quiet()
             self._client = await asyncio.to_thread(self._open_queue)
-            self._launch(log, steps)
+            self._watch = Watch(log, self._clock.sleep)
+            self._launch(log, steps, self._watch)
         except BaseException:
             await self.stop()
             raise
         # Beside the work: handing out ten thousand tasks anew takes seconds, and what the queue knows need not wait.
-        self._housekeeping = asyncio.create_task(self._keep_house(log), name="engine housekeeping")
+        self._beside = [
+            asyncio.create_task(self._keep_house(log), name="engine housekeeping"),
+            asyncio.create_task(self._watch.look_forever(), name="engine wishes"),
+        ]
 
     async def stop(self) -> None:
         """See ``engine.Engine``."""
@@ -102,7 +108,7 @@ class DbosEngine:
         # It would warn of each run that is canceled here on purpose.
         logging.getLogger("dbos").setLevel(logging.ERROR)
         client, self._client = self._client, None
-        ending = [*self._running, *([self._housekeeping] if self._housekeeping else [])]
+        ending = [*self._running, *self._beside]
         for each in ending:
             each.cancel()
         if ending:
@@ -125,7 +131,7 @@ class DbosEngine:
         )
         return client
 
-    def _launch(self, log: TaskLog, steps: Steps) -> None:
+    def _launch(self, log: TaskLog, steps: Steps, watch: Watch) -> None:
         config: DBOSConfig = {
             "name": APPLICATION,
             "system_database_url": self._settings.database_url,
@@ -145,12 +151,15 @@ class DbosEngine:
         # Crashes are counted in the task's row, where they lead to a decision.
         @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
         async def task(task_id: str, run: int, lane: str) -> None:
-            await self._carry_out(TaskId(task_id), run, lane, log, steps)
+            with watch.ear(TaskId(task_id)) as ear:
+                await self._carry_out(TaskId(task_id), run, lane, log, steps, ear)
 
         # Within the running loop, so that DBOS runs workflows on it and steps share its connections.
         DBOS.launch()
 
-    async def _carry_out(self, task: TaskId, run: int, lane: str, log_of_tasks: TaskLog, steps: Steps) -> None:
+    async def _carry_out(
+        self, task: TaskId, run: int, lane: str, log_of_tasks: TaskLog, steps: Steps, ear: Ear
+    ) -> None:
         """One run as DBOS hands it out. Canceled, it stays pending there, and the next start hands it out again."""
         if self._stopping:
             raise asyncio.CancelledError
@@ -159,7 +168,7 @@ class DbosEngine:
         self._running.add(mine)
         claim = uuid.uuid4().hex
         try:
-            await self._drive(task, run, claim, log_of_tasks, steps)
+            await self._drive(task, run, claim, log_of_tasks, steps, ear)
             self._lanes.give_back(lane)
         except asyncio.CancelledError:
             with contextlib.suppress(AddonryError):
@@ -168,12 +177,19 @@ class DbosEngine:
         finally:
             self._running.discard(mine)
 
-    async def _drive(self, task: TaskId, run: int, claim: str, log_of_tasks: TaskLog, steps: Steps) -> None:
+    async def _drive(self, task: TaskId, run: int, claim: str, log_of_tasks: TaskLog, steps: Steps, ear: Ear) -> None:
         pause = 0.5
         while True:
             try:
                 await drive(
-                    task, run=run, claim=claim, log=log_of_tasks, steps=steps, limits=self._limits, clock=self._clock
+                    task,
+                    run=run,
+                    claim=claim,
+                    log=log_of_tasks,
+                    steps=steps,
+                    limits=self._limits,
+                    clock=self._clock,
+                    ear=ear,
                 )
             except StoreUnavailable as error:
                 # A full disk or a restarting server: the task keeps its place and its claim.

@@ -8,17 +8,21 @@ saves that the task's row does not hold, so a worker may die at any point and an
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from addonry.engine import Step, Steps, TaskLog
+from addonry.engine.wishes import Ear
 from addonry.model.errors import AddonryError, ClusterUnreachable, StoreUnavailable
 from addonry.model.ids import TaskId
-from addonry.model.tasks import LIVE, Again, Broken, Done, Outcome, StepRecord, Task, Trouble
-from addonry.rules.task_moves import after_crashes, after_step, begin, events_of
+from addonry.model.tasks import Again, Broken, Change, Done, Outcome, Status, StepRecord, Task, Trouble, Wish
+from addonry.rules.planning import stops
+from addonry.rules.task_moves import after_crashes, after_step, begin, events_of, grant
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 15.0
@@ -52,14 +56,28 @@ class Clockwork:
 
 
 async def drive(
-    task_id: TaskId, *, run: int, claim: str, log: TaskLog, steps: Steps, limits: Limits, clock: Clockwork
+    task_id: TaskId,
+    *,
+    run: int,
+    claim: str,
+    log: TaskLog,
+    steps: Steps,
+    limits: Limits,
+    clock: Clockwork,
+    ear: Ear | None = None,
 ) -> None:
-    """Carry the task out to its end, or until another claim owns it. Returns at once for a run that is superseded.
+    """Carry the task out to its end or pause, or until another claim owns it.
 
-    Raises StoreUnavailable when the task cannot be saved; call again with the same *claim* then. Cancelling it leaves
-    the task as saved last.
+    Returns at once for a run that is superseded; gives back a task whose next step is of a newer release. Raises
+    StoreUnavailable when the task cannot be saved; call again with the same *claim* then. Cancelling it leaves the task
+    as saved last.
     """
-    await _Drive(run=run, claim=claim, log=log, steps=steps, limits=limits, clock=clock).carry_out(task_id)
+    drive = _Drive(run=run, claim=claim, log=log, steps=steps, limits=limits, clock=clock, ear=ear or Ear())
+    await drive.carry_out(task_id)
+
+
+class _Interrupted(Exception):
+    """A wish was heard that does not wait for the end of the step."""
 
 
 @dataclass(slots=True)
@@ -72,6 +90,7 @@ class _Drive:
     steps: Steps
     limits: Limits
     clock: Clockwork
+    ear: Ear
     silent_since: float | None = None
     silences: int = 0
     bugs: int = 0
@@ -79,34 +98,81 @@ class _Drive:
     async def carry_out(self, task_id: TaskId) -> None:
         found = await self.log.claim(task_id, run=self.run, claim=self.claim)
         task = None if found is None else await self._begin(found)
-        while task is not None and task.status in LIVE:
-            task = await self._turn(task)
+        while task is not None and task.status is Status.RUNNING:
+            self.ear.tell(task.wish)
+            if task.change.step not in self.steps:
+                log.warning("task %s waits for a newer worker, which knows the step %s", task.id, task.change.step)
+                await self.log.release(task.id, claim=self.claim)
+                return
+            try:
+                task = await self._turn(task)
+            except _Interrupted:
+                self._forget()
+                task = await self.log.claimed(task_id, claim=self.claim)
 
     async def _begin(self, found: Task) -> Task | None:
         """Running, or already on another way because its step killed too many workers."""
-        now = self.clock.now()
-        task = begin(found, now=now)
         if found.crashes <= self.limits.crash_limit:
-            return await self._save(found, task, outcome=None)
-        step = task.change.step
+            return await self._commit(found, lambda task: begin(task, now=self.clock.now()))
         trouble = Trouble(
             "WorkerCrashed",
-            f"The step {step} ended its worker {found.crashes} times in a row.",
+            f"The step {found.change.step} ended its worker {found.crashes} times in a row.",
             "Look at the service's log and memory, then ask for the change again.",
         )
-        return await self._save(found, after_crashes(task, trouble, now=now), outcome=Broken(trouble))
+
+        def give_up(task: Task) -> Task:
+            now = self.clock.now()
+            return after_crashes(begin(task, now=now), trouble, now=now)
+
+        return await self._commit(found, give_up, outcome=Broken(trouble))
 
     async def _turn(self, task: Task) -> Task | None:
         """One call of the present step and its save; the task as saved, or None when it is no longer ours."""
-        outcome = await self._outcome(task)
-        after = after_step(task, outcome, now=self.clock.now())
+        if grant(task, now=self.clock.now()) is not task:
+            self._forget()
+            return await self._commit(task, lambda task: grant(task, now=self.clock.now()))
+        outcome = await self._unless(
+            self._outcome(task), lambda wish: stops(task.change.step, wish) and self._is_granted(task, wish)
+        )
+        if not isinstance(outcome, Again):
+            self._forget()
+        saved = await self._carry_on(task, outcome)
+        if isinstance(outcome, Again) and saved is not None and saved.status is Status.RUNNING:
+            resting = saved
+            await self._unless(
+                self.clock.sleep(max(0.0, outcome.seconds)), lambda wish: self._is_granted(resting, wish)
+            )
+        return saved
+
+    async def _carry_on(self, task: Task, outcome: Outcome) -> Task | None:
         if isinstance(outcome, Again):
-            shown = (task.change.note, task.change.percent) == (after.change.note, after.change.percent)
-            saved = task if shown else await self._save(task, after, outcome=outcome)
-            await self.clock.sleep(max(0.0, outcome.seconds))
-            return saved
-        self._forget()
-        return await self._save(task, after, outcome=outcome)
+            after = after_step(task, outcome, now=self.clock.now())
+            if _shown(after.change) == _shown(task.change):
+                return task
+        return await self._commit(task, lambda task: after_step(task, outcome, now=self.clock.now()), outcome=outcome)
+
+    def _is_granted(self, task: Task, wish: Wish) -> bool:
+        wishing = replace(task, wish=wish)
+        return grant(wishing, now=self.clock.now()) is not wishing
+
+    async def _unless(self, work: Awaitable[T], matters: Callable[[Wish], bool]) -> T:
+        """What *work* gives. Raises _Interrupted when it was stopped because of a wish that *matters*."""
+        working = asyncio.ensure_future(work)
+        listening = asyncio.ensure_future(self.ear.hear(matters))
+        try:
+            await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                working.cancel()
+                # To its very end: a step that is stopped may still have a child process to put an end to.
+                await asyncio.wait({working})
+            if working.cancelled():
+                raise _Interrupted
+            return working.result()
+        finally:
+            listening.cancel()
+            if not working.done():
+                working.cancel()
+                await asyncio.wait({working})
 
     async def _outcome(self, task: Task) -> Outcome:
         """What the step reports, with its errors turned into outcomes."""
@@ -152,25 +218,50 @@ class _Drive:
     def _pause(self, tries: int) -> float:
         return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(tries - 1, 10)) * (0.75 + self.clock.dice() / 2)
 
-    async def _save(self, before: Task, after: Task, *, outcome: Outcome | None) -> Task | None:
-        """Write a move with its events and the records of the steps it ends and begins."""
-        now = self.clock.now()
-        records = [] if isinstance(outcome, Again) else _records(before, after, outcome, now=now)
-        events = events_of(before, after, now=now)
-        saved = await self.log.save(after, claim=self.claim, events=events, steps=records)
-        # Another came first: somebody who owns the task now, or our own save whose answer was lost on the way.
-        return saved or await self.log.claimed(after.id, claim=self.claim)
+    async def _commit(
+        self, task: Task, decide: Callable[[Task], Task], *, outcome: Outcome | None = None
+    ) -> Task | None:
+        """Write what *decide* makes of the task, with its events and the records of the steps it ends and begins.
+
+        A person may have written a wish meanwhile: then the same is decided about the task as it is now, because the
+        step has been carried out and need not be again.
+        """
+        while True:
+            after = decide(task)
+            now = self.clock.now()
+            records = [] if isinstance(outcome, Again) else _records(task, after, outcome, now=now)
+            events = events_of(task, after, now=now)
+            saved = await self.log.save(after, claim=self.claim, events=events, steps=records)
+            if saved is not None:
+                return saved
+            # Another came first: a wish, somebody who owns the task now, or our own save whose answer was lost.
+            found = await self.log.claimed(task.id, claim=self.claim)
+            if found is None or not _is_only_wished(task, found):
+                return found
+            task = found
+
+
+def _is_only_wished(read: Task, found: Task) -> bool:
+    return replace(found, wish=read.wish, revision=read.revision, updated_at=read.updated_at) == read
+
+
+def _shown(change: Change) -> tuple[str, str, int]:
+    return change.note, change.stall, change.percent
 
 
 def _records(before: Task, after: Task, outcome: Outcome | None, *, now: datetime) -> list[StepRecord]:
     records = []
     ended = before.change
+    moved = after.status is not Status.RUNNING or after.change.step != ended.step
     if outcome is not None and ended.step is not None:
         ok = isinstance(outcome, Done)
         message = outcome.trouble.message if isinstance(outcome, Broken) else outcome.note
         # Replaces the open record, which has the moment the step began.
         records.append(StepRecord(ended.component, ended.step, now, now, ok, message))
-    if after.status in LIVE and after.change.step is not None:
+    elif before.wish is not None and ended.step is not None and moved:
+        # Neither well nor ill: its time begins anew when it is called again.
+        records.append(StepRecord(ended.component, ended.step, now, now, None, f"stopped to {before.wish}"))
+    if after.status is Status.RUNNING and after.change.step is not None:
         records.append(StepRecord(after.change.component, after.change.step, now))
     return records
 

@@ -4,7 +4,7 @@ From outside only what stands here is imported: ``open_cluster`` gives a ``LiveC
 ClusterTrouble and ChartTrouble errors of ``model.errors``, HelmFailed, and nothing else; each ends in bounded time.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from addonry.model.catalog import ChartArchive
 from addonry.model.components import Found, Health, Inventory, Placement
 from addonry.model.ids import TaskId, Version
-from addonry.model.tasks import Snapshot
+from addonry.model.tasks import Edits, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Target:
     """Plain workload: the container whose image changes; empty means the first."""
     tag: str = ""
     """Plain workload: the new image tag."""
+    edits: Edits = Edits.OVERWRITE
+    """What becomes of fields that another manager has set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,12 @@ class Rollout:
     stall: str = ""
     """A stable reason when it cannot go on by itself: ImagePullBackOff, CrashLoopBackOff, Unschedulable,
     ProgressDeadlineExceeded, ...; empty otherwise."""
+    updated: int = 0
+    """Pods of the new version that are there, over all workloads."""
+    updated_ready: int = 0
+    """Those of them that are ready, as far as the workloads' own status tells."""
+    total: int = 0
+    """Pods that are wanted."""
 
 
 class LiveCluster(Protocol):
@@ -87,6 +95,10 @@ class LiveCluster(Protocol):
         """What to go back to: the deployed revision, or the present images."""
         ...
 
+    async def changing_crds(self, placement: Placement, target: Target) -> tuple[str, ...]:
+        """The names of the CRDs that *apply_crds* would create or change. Writes nothing."""
+        ...
+
     async def apply_crds(self, placement: Placement, target: Target) -> int:
         """Create or update the chart's CRDs by server-side apply; how many. Helm itself never updates them."""
         ...
@@ -95,7 +107,28 @@ class LiveCluster(Protocol):
         """Make the component run the target, without waiting for its pods.
 
         Bears repeating: what *task* has already applied is left alone, and a release that a killed run of it left
-        ``pending-*`` is unlocked and applied again. Never uninstalls.
+        ``pending-*`` is unlocked and applied again. Never uninstalls. Fields of other managers are taken, left as they
+        are, or raise FieldConflict before anything is written, as ``target.edits`` says.
+        """
+        ...
+
+    async def hold(self, placement: Placement) -> str:
+        """Stop the component's workloads where their rollout is; in words, what was held.
+
+        The Deployment is paused, the StatefulSet partitioned, the DaemonSet updates on deletion only. What was set before
+        is written beside it in an annotation, so that *release* needs no memory. Bears repeating.
+        """
+        ...
+
+    async def release(self, placement: Placement) -> str:
+        """Undo *hold*, wherever it came to; in words, what was let go. Nothing happens when nothing is held."""
+        ...
+
+    async def uninstall(self, placement: Placement, *, task: TaskId) -> None:
+        """Remove the component. Bears repeating: what is gone already is done.
+
+        CRDs, the namespace and volumes stay. Raises ClusterRejected for a plain workload: nobody knows what else
+        belongs to it.
         """
         ...
 
@@ -137,6 +170,9 @@ class KubeSettings:
     """The hard deadline of one Helm operation; then its process is killed."""
     stall_seconds: float = 20.0
     """How long a pod may be stalled (an image that cannot be pulled, a crash loop) before its rollout has failed."""
+    before_write: Callable[[], None] = field(default=lambda: None, compare=False)
+    """Called before each write to a cluster, also before each Helm operation: it raises, or ends the process, when this
+    process may no longer work on tasks."""
     may_run_plugins: bool = False
     """Whether a kubeconfig may name commands and files (the user's own, on the CLI; never an uploaded one)."""
 

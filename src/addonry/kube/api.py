@@ -63,6 +63,10 @@ class Missing(ClusterRejected):
     """404: the object, or the whole resource, is not there."""
 
 
+class Outdated(ClusterRejected):
+    """409: the object has been changed since it was read; read it again."""
+
+
 class Expired(ClusterRejected):
     """410: the resourceVersion or continue token is too old; list again."""
 
@@ -466,6 +470,8 @@ class Api:
                 return Missing(f"{at} has no such object: {words}.")
             case 409 if conflicts := _conflicts(status):
                 return FieldConflict(conflicts)
+            case 409 if status.reason == "Conflict":
+                return Outdated(f"{at}: {words}")
             case 410:
                 return Expired(f"{at}: {words}")
             case 429:

@@ -7,12 +7,15 @@ asked here.
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from addonry.kube import DryRun, KubeSettings, Probe, Rollout, Target
 from addonry.kube.api import Api, Forbidden
-from addonry.kube.helm.crds import apply_crds, crds_of
+from addonry.kube.helm.crds import apply_crds, changing_crds, crds_of
+from addonry.kube.holding import hold, release
 from addonry.kube.inventory import count_nodes, take_inventory
 from addonry.kube.kubeconfig import read_kubeconfig
+from addonry.kube.objects import ObjectRef
 from addonry.kube.rollout import Stalls, assess, follow, free_stateful_sets
 from addonry.kube.sources import SOURCES, Source
 from addonry.model.components import Found, Health, Inventory, Placement, SourceKind
@@ -82,19 +85,31 @@ class HttpCluster:
         """See ``LiveCluster``."""
         return await (await self._source(placement)).snapshot(placement)
 
+    async def changing_crds(self, placement: Placement, target: Target) -> tuple[str, ...]:
+        """See ``LiveCluster``. A dry run tells, so that defaults of the server make no difference."""
+        return await changing_crds(self._api, await self._crds(placement, target))
+
     async def apply_crds(self, placement: Placement, target: Target) -> int:
         """See ``LiveCluster``. Takes the fields of other managers, as Helm took them when it made the CRDs."""
-        if placement.source is not SourceKind.HELM:
-            return 0  # a plain workload changes its image and nothing else
-        values = target.values
-        if values is None:
-            found = await (await self._source(placement)).find(placement)
-            values = (found.values if found else None) or {}
-        return await apply_crds(self._api, crds_of(target.archive.path, values), force=True)
+        return await apply_crds(self._api, await self._crds(placement, target), force=True)
 
     async def apply(self, placement: Placement, target: Target, *, task: TaskId, snapshot: Snapshot) -> None:
         """See ``LiveCluster``."""
         await (await self._source(placement)).apply(placement, target, task=task, snapshot=snapshot)
+
+    async def hold(self, placement: Placement) -> str:
+        """See ``LiveCluster``."""
+        held = await hold(self._api, await (await self._source(placement)).owned(placement))
+        return f"held {_told(held)}" if held else "nothing to hold"
+
+    async def release(self, placement: Placement) -> str:
+        """See ``LiveCluster``."""
+        released = await release(self._api, await (await self._source(placement)).owned(placement))
+        return f"let go of {_told(released)}" if released else "nothing was held"
+
+    async def uninstall(self, placement: Placement, *, task: TaskId) -> None:
+        """See ``LiveCluster``."""
+        await (await self._source(placement)).uninstall(placement, task=task)
 
     async def follow_rollout(self, placement: Placement) -> AsyncIterator[Rollout]:
         """See ``LiveCluster``."""
@@ -117,6 +132,19 @@ class HttpCluster:
         """See ``LiveCluster``."""
         await self._api.close()
 
+    async def _crds(self, placement: Placement, target: Target) -> tuple[dict[str, Any], ...]:
+        if placement.source is not SourceKind.HELM:
+            return ()  # a plain workload changes its image and nothing else
+        values = target.values
+        if values is None:
+            found = await (await self._source(placement)).find(placement)
+            values = (found.values if found else None) or {}
+        return crds_of(target.archive.path, values)
+
     async def _source(self, placement: Placement) -> Source:
         # Made anew each time, so that a child process gets the credential of the moment.
         return SOURCES[placement.source](self._api, self._settings, await self._api.kubeconfig())
+
+
+def _told(refs: tuple[ObjectRef, ...]) -> str:
+    return ", ".join(f"{ref.kind} {ref.name}" for ref in refs)

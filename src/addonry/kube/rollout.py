@@ -219,7 +219,15 @@ def _workloads(refs: Iterable[ObjectRef]) -> list[ObjectRef]:
 
 
 def _rollout(assessment: Assessment) -> Rollout:
-    return Rollout(assessment.percent, assessment.health, assessment.note, assessment.stall)
+    return Rollout(
+        assessment.percent,
+        assessment.health,
+        assessment.note,
+        assessment.stall,
+        updated=assessment.updated,
+        updated_ready=assessment.updated_ready,
+        total=assessment.weight,
+    )
 
 
 async def _pause(changed: asyncio.Event, watchers: "list[asyncio.Task[None]]", seconds: float) -> None:

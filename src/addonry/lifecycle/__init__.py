@@ -14,7 +14,7 @@ from addonry.model.components import Component
 from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
 from addonry.model.keys import AccessKey, Credential
 from addonry.model.readiness import Readiness
-from addonry.model.tasks import Change, Event, Status, StepRecord, Task
+from addonry.model.tasks import Change, Edits, Event, Pace, Status, StepName, StepRecord, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class InstallRequest:
     name: str
     version: Version | None = None
     values: Mapping[str, Any] | None = field(default=None, repr=False)
+    pace: Pace = Pace.AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,31 @@ class UpgradeRequest:
     expected: Version | None = None
     """What the caller believes is installed; refused when it is not."""
     values: Mapping[str, Any] | None = field(default=None, repr=False)
+    edits: Edits = Edits.OVERWRITE
+    pace: Pace = Pace.AT_ONCE
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureRequest:
+    """Give one installed component other values; its version stays."""
+
+    name: str
+    values: Mapping[str, Any] = field(repr=False)
+    """The whole of the user's values."""
+    edits: Edits = Edits.OVERWRITE
+    pace: Pace = Pace.AT_ONCE
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """One change as a task would begin it, and what a person should know before."""
+
+    change: Change
+    """Its remarks name what the API server had to say: fields taken or kept and whose they were, CRDs that change."""
+    point_of_no_return: StepName | None
+    """The first step whose work a rollback does not take back; None when all of it can be."""
+    seconds: float | None
+    """How long such a change took in the past; None when it was never done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +85,8 @@ class TaskHistory:
     task: Task
     steps: tuple[StepRecord, ...]
     events: tuple[Event, ...]
+    seconds_left: float | None = None
+    """How long it will take still, judged by past tasks; None when it is not running or nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +153,42 @@ class Lifecycle(Protocol):
         """One task for all, refused as a whole when one is wrong."""
         ...
 
+    async def configure(self, cluster: ClusterId, requests: Sequence[ConfigureRequest], *, by: str) -> Task:
+        """One task for all, refused as a whole when one is wrong."""
+        ...
+
+    async def uninstall(self, cluster: ClusterId, names: Sequence[str], *, by: str) -> Task:
+        """One task for all, refused as a whole when one is wrong. Raises UpgradeNotPossible for plain workloads and
+        components that others need.
+        """
+        ...
+
+    async def plan(
+        self, cluster: ClusterId, requests: Sequence[InstallRequest | UpgradeRequest | ConfigureRequest]
+    ) -> tuple[PlannedChange, ...]:
+        """What would be done, in order, without doing it. Asks the cluster, writes nothing there, makes no task.
+
+        Raises as the request itself would; what the cluster objects to stands in the change's ``trouble``.
+        """
+        ...
+
     # Tasks and events
+
+    async def pause(self, task: TaskId, *, by: str) -> Task:
+        """Ask it to stop where it is; granted at its next safe place. Raises TaskNotFound, IllegalMove."""
+        ...
+
+    async def resume(self, task: TaskId, *, by: str) -> Task:
+        """Let it go on. Raises TaskNotFound, IllegalMove."""
+        ...
+
+    async def cancel(self, task: TaskId, *, by: str) -> Task:
+        """End it; what it has begun is taken back first. Raises TaskNotFound, IllegalMove."""
+        ...
+
+    async def live_task(self, cluster: ClusterId, name: str) -> Task:
+        """The task that is queued, running or paused on a component. Raises ClusterNotFound, ComponentNotFound, TaskNotFound."""
+        ...
 
     async def task(self, task: TaskId) -> TaskHistory:
         """Raises TaskNotFound."""
@@ -191,8 +254,10 @@ class Lifecycle(Protocol):
 __all__ = [
     "CatalogItem",
     "ComponentStatus",
+    "ConfigureRequest",
     "InstallRequest",
     "Lifecycle",
+    "PlannedChange",
     "TaskHistory",
     "UpgradeRequest",
 ]

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from addonry.catalogs import Catalog
 from addonry.lifecycle.world import World
-from addonry.model.catalog import Offer
+from addonry.model.catalog import CatalogEntry, Offer
 from addonry.model.clusters import Cluster, Reach
 from addonry.model.components import Component
 from addonry.model.errors import ChartTrouble
@@ -45,6 +45,7 @@ def weigh(
     installed = {component.name: component for component in components}
     entries = {entry.name: entry for entry in catalog.entries()}
     names = sorted({*installed, *entries})
+    needed_by = {name: _needed_by(name, entries, installed) for name in installed}
     return {
         name: Facts(
             cluster=cluster,
@@ -56,9 +57,19 @@ def weigh(
             live_task=live.get(name),
             values_errors=surroundings.values_errors.get(name),
             catalog_trouble=catalog.trouble(name) if name in entries else "",
+            lacking=tuple(other for other in entries[name].requires if other not in installed)
+            if name in entries
+            else (),
+            required_by=needed_by.get(name, ()),
         )
         for name in names
     }
+
+
+def _needed_by(
+    name: ComponentName, entries: Mapping[ComponentName, CatalogEntry], installed: Iterable[ComponentName]
+) -> tuple[ComponentName, ...]:
+    return tuple(other for other in sorted(installed) if other in entries and name in entries[other].requires)
 
 
 async def gather_live(world: World, task: Task) -> Facts:

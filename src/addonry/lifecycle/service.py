@@ -7,13 +7,17 @@ from typing import Any, Final
 from addonry.lifecycle import (
     CatalogItem,
     ComponentStatus,
+    ConfigureRequest,
     InstallRequest,
+    PlannedChange,
     TaskHistory,
     UpgradeRequest,
+    moves,
 )
 from addonry.lifecycle import changes as changing
 from addonry.lifecycle import clusters as registering
 from addonry.lifecycle import keys as keeping
+from addonry.lifecycle import plan as planning
 from addonry.lifecycle.discover import Scanner
 from addonry.lifecycle.facts import gather
 from addonry.lifecycle.world import World
@@ -22,7 +26,8 @@ from addonry.model.clusters import Cluster
 from addonry.model.errors import ComponentNotFound, VersionNotFound
 from addonry.model.ids import ClusterId, TaskId, Version
 from addonry.model.keys import AccessKey, Credential
-from addonry.model.tasks import Event, Status, Task
+from addonry.model.tasks import LIVE, Event, Status, StepRecord, Task
+from addonry.rules.eta import seconds_left, together
 from addonry.rules.readiness import assess
 from addonry.rules.versions import same_version
 
@@ -101,13 +106,65 @@ class Service:
         """See ``Lifecycle``."""
         return await changing.upgrade(self._world, cluster, requests, by=by)
 
+    async def configure(self, cluster: ClusterId, requests: Sequence[ConfigureRequest], *, by: str) -> Task:
+        """See ``Lifecycle``."""
+        return await changing.configure(self._world, cluster, requests, by=by)
+
+    async def uninstall(self, cluster: ClusterId, names: Sequence[str], *, by: str) -> Task:
+        """See ``Lifecycle``."""
+        return await changing.uninstall(self._world, cluster, names, by=by)
+
+    async def plan(
+        self, cluster: ClusterId, requests: Sequence[InstallRequest | UpgradeRequest | ConfigureRequest]
+    ) -> tuple[PlannedChange, ...]:
+        """See ``Lifecycle``."""
+        return await planning.plan(self._world, cluster, requests)
+
     # Tasks and events
+
+    async def pause(self, task: TaskId, *, by: str) -> Task:
+        """See ``Lifecycle``."""
+        return await moves.pause(self._world, task, by=by)
+
+    async def resume(self, task: TaskId, *, by: str) -> Task:
+        """See ``Lifecycle``."""
+        return await moves.resume(self._world, task, by=by)
+
+    async def cancel(self, task: TaskId, *, by: str) -> Task:
+        """See ``Lifecycle``."""
+        return await moves.cancel(self._world, task, by=by)
+
+    async def live_task(self, cluster: ClusterId, name: str) -> Task:
+        """See ``Lifecycle``."""
+        return await moves.live_task(self._world, cluster, name)
 
     async def task(self, task: TaskId) -> TaskHistory:
         """See ``Lifecycle``."""
         found = await self._world.store.task(task)
         events, _ = await self._world.store.events(task=task, limit=500)
-        return TaskHistory(found, await self._world.store.steps(task), tuple(reversed(events)))
+        steps = await self._world.store.steps(task)
+        return TaskHistory(
+            task=found,
+            steps=steps,
+            events=tuple(reversed(events)),
+            seconds_left=await self._seconds_left(found, steps),
+        )
+
+    async def _seconds_left(self, task: Task, steps: Sequence[StepRecord]) -> float | None:
+        if task.status is not Status.RUNNING:
+            return None
+        ahead = [change for change in task.changes if change.status in LIVE]
+        begun = [record.started_at for record in steps if record.component == task.change.component]
+        in_step = (self._world.now() - begun[-1]).total_seconds() if begun else 0.0
+        each = [
+            seconds_left(
+                change,
+                await self._world.store.step_seconds(change.component),
+                in_step if change is task.change else 0.0,
+            )
+            for change in ahead
+        ]
+        return together(each)
 
     async def tasks(
         self,

@@ -51,6 +51,9 @@ class CatalogEntry:
     description: str = ""
     aliases: tuple[str, ...] = ()
     required: bool = False
+    """Whether a cluster does not work without it; it is then not uninstalled."""
+    requires: tuple[ComponentName, ...] = ()
+    """Components that must be there before this one."""
     container: str = ""
     """The main container of a plain workload; empty means the first."""
     tag: str = "{app_version}"

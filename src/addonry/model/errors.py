@@ -123,8 +123,8 @@ class TaskNotFound(NotThere):
 
     default_remedy = "List tasks with `addonry tasks list`."
 
-    def __init__(self, task: str) -> None:
-        super().__init__(f"There is no task {task!r}.")
+    def __init__(self, task: str, message: str | None = None) -> None:
+        super().__init__(message or f"There is no task {task!r}.")
         self.task = task
 
 

@@ -42,6 +42,10 @@ class Facts:
     """Per version: what the chart's schema says against the present values; absent: not known."""
     catalog_trouble: str = ""
     """Why the component's repository could not be read, when it could not."""
+    lacking: tuple[ComponentName, ...] = ()
+    """What the component requires and the cluster does not have."""
+    required_by: tuple[ComponentName, ...] = ()
+    """Installed components that require this one."""
 
     @property
     def kubernetes(self) -> str:

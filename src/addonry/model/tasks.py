@@ -18,6 +18,9 @@ class TaskKind(StrEnum):
 
     INSTALL = "install"
     UPGRADE = "upgrade"
+    CONFIGURE = "configure"
+    """New values for the version that runs."""
+    UNINSTALL = "uninstall"
     REGISTER = "register"
     """A cluster was registered. Such a task has no changes and has ended when it is written."""
     REMOVE = "remove"
@@ -29,15 +32,44 @@ class Status(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
+    """Nothing is held for it but its components: no worker, no place in the queue."""
     SUCCESS = "success"
     FAILED = "failed"
+    CANCELED = "canceled"
 
 
-LIVE = frozenset({Status.QUEUED, Status.RUNNING})
+LIVE = frozenset({Status.QUEUED, Status.RUNNING, Status.PAUSED})
+
+
+class Wish(StrEnum):
+    """What a person asked of a task that runs; granted between two steps, and inside a step that waits."""
+
+    PAUSE = "pause"
+    CANCEL = "cancel"
+
+
+class Edits(StrEnum):
+    """What becomes of fields of the component's objects that somebody else has set (design, section 5)."""
+
+    OVERWRITE = "overwrite"
+    """The change takes them; ACK's way."""
+    PRESERVE = "preserve"
+    """They stay as they are, with whoever set them."""
+    NONE = "none"
+    """There must be none: they block the change."""
+
+
+class Pace(StrEnum):
+    """How a change is brought to the component's pods."""
+
+    AT_ONCE = "at-once"
+    CANARY = "canary"
+    """The first pods only; then the task is paused, and goes on or back when a person says so."""
 
 
 class StepName(StrEnum):
-    """The steps of a change, in the order of ``rules.planning`` (design, section 5)."""
+    """The steps of a change; their order is that of ``rules.planning`` (design, section 5)."""
 
     PREFLIGHT = "preflight"
     FETCH = "fetch"
@@ -46,8 +78,16 @@ class StepName(StrEnum):
     SNAPSHOT = "snapshot"
     CRDS = "crds"
     APPLY = "apply"
+    CANARY = "canary"
+    """Wait for the first pods of the new version and hold the others back."""
+    HOLD = "hold"
+    """Stop a rollout where it is: the Deployment paused, the StatefulSet partitioned, the DaemonSet held."""
+    RELEASE = "release"
+    """Let what was held go on."""
     ROLLOUT = "rollout"
     VERIFY = "verify"
+    UNINSTALL = "uninstall"
+    VERIFY_GONE = "verify-gone"
     ROLLBACK = "rollback"
     VERIFY_ROLLBACK = "verify-rollback"
 
@@ -81,23 +121,31 @@ class Change:
     placement: Placement
     from_version: Version
     to_version: Version
-    plan: tuple[StepName, ...]
-    """Fixed when the task is made; only a failure after *apply* replaces the rest by the way back."""
+    plan: tuple[str, ...]
+    """Names of steps, fixed when the task is made; only a pause within a rollout, and a failure or cancel from
+    *apply* on, replace what is left of it (``rules.planning``). One that is no StepName is of a newer Addonry."""
     position: int = 0
     status: Status = Status.QUEUED
     values: Mapping[str, Any] | None = field(default=None, repr=False)
     """The caller's new values; None keeps the present ones."""
+    edits: Edits = Edits.OVERWRITE
+    pace: Pace = Pace.AT_ONCE
     snapshot: Snapshot | None = None
+    remarks: tuple[str, ...] = ()
+    """What a person should know of the change, one sentence each: fields taken or kept and whose they were, CRDs that
+    change, the point of no return. Found out by *dry-run*."""
     trouble: Trouble | None = None
     percent: int = 0
     note: str = ""
     """Where the present step stands, for people: ``2 of 3 pods updated``."""
+    stall: str = ""
+    """The stable reason why the present step does not get on, such as ``ImagePullBackOff``; empty while it does."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
     @property
-    def step(self) -> StepName | None:
-        """The step to run next; None when the plan is at its end."""
+    def step(self) -> str | None:
+        """The name of the step to run next; None when the plan is at its end."""
         return self.plan[self.position] if self.position < len(self.plan) else None
 
 
@@ -119,6 +167,9 @@ class Task:
     revision: int = 0
     """Counts saves; a save names the revision it read and loses if another came first."""
     crashes: int = 0
+    wish: Wish | None = None
+    canceled: bool = False
+    """A cancel was granted: the task ends CANCELED once what it had begun is taken back."""
     finished_at: datetime | None = None
     requested_by: str = ""
 
@@ -138,7 +189,7 @@ class StepRecord:
     """One run of a step, for the task's history ('stages' on the wire)."""
 
     component: ComponentName
-    step: StepName
+    step: str
     started_at: datetime
     finished_at: datetime | None = None
     ok: bool | None = None
@@ -178,6 +229,8 @@ class Done:
 
     note: str = ""
     snapshot: Snapshot | None = None
+    remarks: tuple[str, ...] = ()
+    """Added to the change's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +240,8 @@ class Again:
     seconds: float
     note: str = ""
     percent: int | None = None
+    stall: str = ""
+    """See ``Change.stall``."""
 
 
 @dataclass(frozen=True, slots=True)

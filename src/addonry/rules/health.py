@@ -96,6 +96,9 @@ class Stall:
     reason: str
     message: str
     is_fatal: bool
+    pod: str = ""
+    container: str = ""
+    """Where it is, when it is in one container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,10 @@ class Assessment:
     stall: str = ""
     weight: int = 1
     """How many pods it speaks for, for the average over several."""
+    updated: int = 0
+    """While it is on its way: how many pods of the newest template there are."""
+    updated_ready: int = 0
+    """At least so many of them are ready."""
 
 
 FATAL: Final = frozenset(
@@ -134,6 +141,14 @@ _SAME_AS: Final = {
     "ImageInspectError": "InvalidImageName",
 }
 
+_REFUSALS: Final = (
+    # k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go
+    ("exceeded quota", "QuotaExceeded"),
+    # k8s.io/apiserver/pkg/admission/plugin/webhook/errors/statuserror.go and dispatcher.go
+    ("denied the request", "WebhookDenied"),
+    ("failed calling webhook", "WebhookUnreachable"),
+)
+
 _URGENCY: Final = (
     "InvalidImageName",
     "ImagePullBackOff",
@@ -158,6 +173,11 @@ def stall_of(pods: Iterable[PodState]) -> Stall | None:
     """The most telling reason why any of *pods* does not come up; None when each does or may still."""
     stalls = [stall for pod in pods if not pod.is_ending and (stall := _stall_of_one(pod))]
     return min(stalls, key=_urgency, default=None)
+
+
+def refusal(message: str) -> str:
+    """Why the API server takes no pods of a workload, by the words of its admission."""
+    return next((reason for words, reason in _REFUSALS if words in message), "ReplicaFailure")
 
 
 def not_ready_of(pods: Iterable[PodState]) -> Stall | None:
@@ -201,7 +221,15 @@ def together(assessments: Iterable[Assessment]) -> Assessment:
     note = telling.note
     if health is Health.CURRENT and len(listed) > 1:
         note = f"all {len(listed)} parts are ready"
-    return Assessment(health, percent, note, telling.stall, weight)
+    return Assessment(
+        health,
+        percent,
+        note,
+        telling.stall,
+        weight,
+        updated=sum(each.updated for each in listed),
+        updated_ready=sum(each.updated_ready for each in listed),
+    )
 
 
 _SEVERITY: Final[Mapping[Health, int]] = {
@@ -220,7 +248,9 @@ def _deployment(state: WorkloadState) -> Assessment:
     refused = state.condition("ReplicaFailure")
     if refused and refused.status == "True":
         # An exceeded quota, a refusing webhook: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#failed-deployment
-        return _moving(state, _percent(state), refused.message or "its pods are refused", stall="ReplicaFailure")
+        return _moving(
+            state, _percent(state), refused.message or "its pods are refused", stall=refusal(refused.message)
+        )
     if state.paused and state.updated < state.desired:
         return _moving(state, _percent(state), f"paused with {_of(state.updated, state)} updated", stall="Paused")
     if state.updated < state.desired:
@@ -275,16 +305,29 @@ def _ready_and_available(state: WorkloadState) -> Assessment:
 
 
 def _moving(state: WorkloadState, percent: int, what: str, *, stall: str = "") -> Assessment:
-    return Assessment(Health.IN_PROGRESS, min(percent, 99), f"{state.title}: {what}", stall, state.desired)
+    # Until its controller has seen the change, the status tells of the template before.
+    seen = state.observed_generation >= state.generation
+    return Assessment(
+        Health.IN_PROGRESS,
+        min(percent, 99),
+        f"{state.title}: {what}",
+        stall,
+        state.desired,
+        updated=min(state.updated, state.desired) if seen else 0,
+        updated_ready=_new_and_available(state) if seen else 0,
+    )
 
 
 def _percent(state: WorkloadState) -> int:
     if state.desired == 0:
         return 99
+    return 100 * (min(state.updated, state.desired) + _new_and_available(state)) // (2 * state.desired)
+
+
+def _new_and_available(state: WorkloadState) -> int:
+    """Availability is counted over both versions; at least this many of the available ones are new."""
     updated = min(state.updated, state.desired)
-    # Availability is counted over both versions; at least this many of the available ones are new.
-    new = max(0, min(updated, state.available - max(state.replicas - state.updated, 0)))
-    return 100 * (updated + new) // (2 * state.desired)
+    return max(0, min(updated, state.available - max(state.replicas - state.updated, 0)))
 
 
 def _of(count: int, state: WorkloadState) -> str:
@@ -304,7 +347,7 @@ def _stall_of_one(pod: PodState) -> Stall | None:
             # of ours stay, so that a stalled rollout reads the same from look to look.
             said = f": {container.message}" if reason in _SAYS_MORE and container.message else ""
             text = f"container {container.name} of pod {pod.name} is in {reason}{said}"
-            return Stall(reason, text, is_fatal=reason in FATAL)
+            return Stall(reason, text, is_fatal=reason in FATAL, pod=pod.name, container=container.name)
     return None
 
 

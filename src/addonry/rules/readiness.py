@@ -5,7 +5,7 @@ facts and the target and returns a Blocker or None, name it in CHECKS, and give 
 ``docs/reference/checks.md``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from addonry.model.catalog import Offer
@@ -13,6 +13,7 @@ from addonry.model.clusters import Reach
 from addonry.model.components import Health, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
 from addonry.model.readiness import Blocker, Facts, Readiness, Severity
+from addonry.model.tasks import TaskKind
 from addonry.rules.offers import find_offer, misfits, newer_offers, next_offer, version_of
 from addonry.rules.versions import is_newer
 
@@ -29,14 +30,16 @@ def assess(facts: Facts) -> Readiness:
     return Readiness(_ask(CHECKS, facts, target), target)
 
 
-def assess_change(facts: Facts, version: Version | None, *, install: bool) -> Readiness:
+def assess_change(facts: Facts, version: Version | None, kind: TaskKind) -> Readiness:
     """Weigh one change that was asked for: to *version*, or to the newest that fits when it is None.
 
-    Beside the checks of ``assess``, the wanted version itself must be on offer, fit and be newer.
+    Beside the checks of ``assess``, those of the kind of change are asked. The target of an uninstall is None.
     """
-    target = next_offer(facts) if version is None else find_offer(facts, version)
-    checks = (*((is_not_installed,) if install else (is_installed, is_newer_version)), *ASKED, *CHECKS)
-    return Readiness(_ask(checks, facts, target), target)
+    if kind is TaskKind.UNINSTALL:
+        target = None
+    else:
+        target = next_offer(facts) if version is None else find_offer(facts, version)
+    return Readiness(_ask(FOR[kind], facts, target), target)
 
 
 def _ask(checks: tuple[Check, ...], facts: Facts, target: Offer | None) -> tuple[Blocker, ...]:
@@ -77,6 +80,48 @@ def is_newer_version(facts: Facts, target: Offer | None) -> Blocker | None:
         "NotNewer",
         f"{facts.name} runs {facts.component.version}; {wanted} is not newer.",
         "Ask for a newer version; to go back after an upgrade, use the rollback of its own source (helm rollback).",
+    )
+
+
+def has_what_it_requires(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """What the component needs is there, or comes with the same task."""
+    if not facts.lacking:
+        return None
+    return Blocker(
+        "Requires",
+        f"{facts.name} requires {', '.join(facts.lacking)}, which {facts.cluster.name} does not have.",
+        f"Install it with it: addonry install {facts.cluster.name} {' '.join(facts.lacking)} {facts.name}",
+    )
+
+
+def is_not_required(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """Nothing else on the cluster needs it, and the cluster works without it."""
+    if facts.entry is not None and facts.entry.required:
+        return Blocker(
+            "Required",
+            f"A cluster does not work without {facts.name}.",
+            "Leave it installed; another version or other values can be had with upgrade and configure.",
+        )
+    if facts.required_by:
+        return Blocker(
+            "RequiredBy",
+            f"{facts.name} is required by {', '.join(facts.required_by)}.",
+            f"Uninstall what requires it as well: addonry uninstall {facts.cluster.name} "
+            f"{' '.join(facts.required_by)} {facts.name}",
+        )
+    return None
+
+
+def is_a_release(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """Somebody has recorded what belongs to it and what it was given: Helm, in the release."""
+    if facts.component is None or facts.component.found.placement.source is SourceKind.HELM:
+        return None
+    placement = facts.component.found.placement
+    return Blocker(
+        "NotARelease",
+        f"{facts.name} is a plain {placement.kind}: nobody has recorded what belongs to it, and it takes no values.",
+        f"Change it the way it was installed, or by hand: kubectl -n {placement.namespace} get {placement.kind.lower()} "
+        f"{placement.name}",
     )
 
 
@@ -251,3 +296,12 @@ CHECKS: Final[tuple[Check, ...]] = (
     was_made_by_hand,
 )
 """Asked always, in the order in which they are told."""
+
+FOR: Final[Mapping[TaskKind, tuple[Check, ...]]] = {
+    TaskKind.INSTALL: (is_not_installed, has_what_it_requires, *ASKED, *CHECKS),
+    TaskKind.UPGRADE: (is_installed, is_newer_version, *ASKED, *CHECKS),
+    # Other values may be what mends it, so neither its health nor its present values are in the way.
+    TaskKind.CONFIGURE: (is_installed, is_a_release, *ASKED, is_reachable, no_task_running, release_is_not_stuck),
+    TaskKind.UNINSTALL: (is_installed, is_a_release, is_not_required, is_reachable, no_task_running),
+}
+"""Asked of a change of each kind, in the order in which they are told."""

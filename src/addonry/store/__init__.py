@@ -15,7 +15,7 @@ from addonry.model.clusters import Cluster
 from addonry.model.components import Component
 from addonry.model.ids import ClusterId, ComponentName, TaskId
 from addonry.model.keys import AccessKey, Credential
-from addonry.model.tasks import Change, Event, Status, StepRecord, Task
+from addonry.model.tasks import Change, Event, Status, StepRecord, Task, Wish
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -129,6 +129,23 @@ class Store(Protocol):
         """See ``engine.TaskLog``. Each of *steps* replaces the open record of the same component and step, keeping
         the moment that began, else is added.
         """
+        ...
+
+    async def move(
+        self, task: Task, events: Sequence[Event], enqueue: "Callable[[Connection], None] | None" = None
+    ) -> bool:
+        """Write what a person asked of a task, whoever owns it: status, wish, run and the present change, if
+        ``task.revision`` is still the one read; *enqueue* is called in the same transaction. False when another save came
+        first: read it again and ask again.
+        """
+        ...
+
+    async def wishes(self, tasks: Sequence[TaskId]) -> Mapping[TaskId, Wish]:
+        """See ``engine.TaskLog``."""
+        ...
+
+    async def step_seconds(self, component: ComponentName) -> Mapping[str, float]:
+        """How long each step of the component took in its newest successful tasks, on any cluster: the median, by step."""
         ...
 
     async def unfinished(self) -> Sequence[tuple[TaskId, int, str]]:

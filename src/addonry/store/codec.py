@@ -18,8 +18,10 @@ from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
 from addonry.model.keys import AccessKey
 from addonry.model.tasks import (
     Change,
+    Edits,
     Event,
     EventLevel,
+    Pace,
     Snapshot,
     Status,
     StepName,
@@ -27,13 +29,15 @@ from addonry.model.tasks import (
     Task,
     TaskKind,
     Trouble,
+    Wish,
 )
 from addonry.store import Surroundings
 from addonry.store.secrets import Cipher
 
 _FOUND: Final = msgspec.json.Decoder(Found)
 _PLACEMENT: Final = msgspec.json.Decoder(Placement)
-_PLAN: Final = msgspec.json.Decoder(tuple[StepName, ...])
+_PLAN: Final = msgspec.json.Decoder(tuple[str, ...])
+_REMARKS: Final = msgspec.json.Decoder(tuple[str, ...])
 _SNAPSHOT: Final = msgspec.json.Decoder(Snapshot)
 _TROUBLE: Final = msgspec.json.Decoder(Trouble)
 _SURROUNDINGS: Final = msgspec.json.Decoder(Surroundings)
@@ -167,6 +171,8 @@ def task_parameters(task: Task) -> Parameters:
         "status": task.status,
         "current": task.current,
         "crashes": task.crashes,
+        "wish": task.wish,
+        "canceled": task.canceled,
         "updated_at": task.updated_at,
         "finished_at": task.finished_at,
     }
@@ -194,9 +200,11 @@ def change_parameters(change: Change) -> Parameters:
         "position": change.position,
         "status": change.status,
         "snapshot": None if change.snapshot is None else to_json(change.snapshot),
+        "remarks": to_json(change.remarks),
         "trouble": None if change.trouble is None else to_json(change.trouble),
         "percent": change.percent,
         "note": change.note,
+        "stall": change.stall,
         "started_at": change.started_at,
         "finished_at": change.finished_at,
     }
@@ -215,6 +223,8 @@ def new_change_parameters(task: Task, place: int, *, number: int, cipher: Cipher
         "placement": to_json(change.placement),
         "from_version": change.from_version,
         "to_version": change.to_version,
+        "edits": change.edits,
+        "pace": change.pace,
         "values_sealed": seal_values(change.values, cipher, owner=of_change(task.id, place)),
     }
 
@@ -233,6 +243,8 @@ def read_task(row: Row[Any], changes: Sequence[Row[Any]], cipher: Cipher) -> Tas
         run=row.run,
         revision=row.revision,
         crashes=row.crashes,
+        wish=None if row.wish is None else Wish(row.wish),
+        canceled=row.canceled,
         finished_at=row.finished_at,
         requested_by=row.requested_by,
     )
@@ -245,24 +257,36 @@ def _read_change(row: Row[Any], task: str, cipher: Cipher) -> Change:
         placement=_PLACEMENT.decode(row.placement),
         from_version=Version(row.from_version),
         to_version=Version(row.to_version),
-        plan=_PLAN.decode(row.plan),
+        plan=tuple(_step_name(each) for each in _PLAN.decode(row.plan)),
         position=row.position,
         status=Status(row.status),
         values=open_values(row.values_sealed, cipher, owner=of_change(task, row.place)),
+        edits=Edits(row.edits),
+        pace=Pace(row.pace),
         snapshot=None if row.snapshot is None else _SNAPSHOT.decode(row.snapshot),
+        remarks=_REMARKS.decode(row.remarks),
         trouble=None if row.trouble is None else _TROUBLE.decode(row.trouble),
         percent=row.percent,
         note=row.note,
+        stall=row.stall,
         started_at=row.started_at,
         finished_at=row.finished_at,
     )
+
+
+def _step_name(name: str) -> str:
+    """A StepName where this release knows it; a newer one's name stays the text it is."""
+    try:
+        return StepName(name)
+    except ValueError:
+        return name
 
 
 def read_step(row: Row[Any]) -> StepRecord:
     """One row of ``queries.STEPS``."""
     return StepRecord(
         component=ComponentName(row.component),
-        step=StepName(row.step),
+        step=_step_name(row.step),
         started_at=row.started_at,
         finished_at=row.finished_at,
         ok=row.ok,

@@ -4,6 +4,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select
@@ -15,7 +16,7 @@ from addonry.model.components import Component
 from addonry.model.errors import ClusterNameTaken, ClusterNotFound, ComponentBusy, TaskNotFound
 from addonry.model.ids import ClusterId, ComponentName, TaskId
 from addonry.model.keys import AccessKey, Credential
-from addonry.model.tasks import LIVE, Change, Event, Status, StepRecord, Task
+from addonry.model.tasks import LIVE, Change, Event, Status, StepRecord, Task, Wish
 from addonry.store import StoreSettings, Surroundings, codec, queries, tables
 from addonry.store.connections import Database
 from addonry.store.migrations import bring_up_to_date
@@ -233,11 +234,7 @@ class SqlStore:
             which = {"which": task.id, "of_claim": claim, "read": task.revision}
             if not connection.execute(queries.SAVE_TASK, {**which, **codec.task_parameters(task)}).rowcount:
                 return None
-            for place, change in enumerate(task.changes):
-                # A move touches the present change and the one that just ended; the end of a task all that wait.
-                if place in {task.current - 1, task.current} or (place > task.current and task.status not in LIVE):
-                    row = {"which": task.id, "at_place": place, **codec.change_parameters(change)}
-                    connection.execute(queries.SAVE_CHANGE, row)
+            _save_changes(connection, task)
             for step in steps:
                 _save_step(connection, task.id, step)
             _add_events(connection, events)
@@ -245,6 +242,38 @@ class SqlStore:
             return replace(task, revision=task.revision + 1)
 
         return await self._database.write(work)
+
+    async def move(
+        self, task: Task, events: Sequence[Event], enqueue: Callable[[Connection], None] | None = None
+    ) -> bool:
+        """See ``Store``."""
+
+        def work(connection: Connection) -> bool:
+            which = {"which": task.id, "read": task.revision, "new_run": task.run}
+            if not connection.execute(queries.MOVE_TASK, {**which, **codec.task_parameters(task)}).rowcount:
+                return False
+            _save_changes(connection, task)
+            _add_events(connection, events)
+            _raise_generation(connection, task.cluster)
+            if enqueue is not None:
+                enqueue(connection)
+            return True
+
+        return await self._database.write(work)
+
+    async def wishes(self, tasks: Sequence[TaskId]) -> Mapping[TaskId, Wish]:
+        """See ``engine.TaskLog``."""
+        if not tasks:
+            return {}
+        rows = await self._all(queries.WISHES, {"tasks": list(tasks)})
+        return {TaskId(row.id): Wish(row.wish) for row in rows}
+
+    async def step_seconds(self, component: ComponentName) -> Mapping[str, float]:
+        """See ``Store``."""
+        times: defaultdict[str, list[float]] = defaultdict(list)
+        for row in await self._all(queries.STEP_TIMES, {"of_component": component}):
+            times[row.step].append((row.finished_at - row.started_at).total_seconds())
+        return {step: median(seconds) for step, seconds in times.items()}
 
     async def unfinished(self) -> Sequence[tuple[TaskId, int, str]]:
         """See ``engine.TaskLog``."""
@@ -462,6 +491,14 @@ def _refuse_busy(connection: Connection, task: Task) -> None:
     for change in task.changes:
         if change.component in live:
             raise ComponentBusy(change.component, live[change.component])
+
+
+def _save_changes(connection: Connection, task: Task) -> None:
+    """A move touches the present change and the one that just ended; the end of a task all that wait."""
+    for place, change in enumerate(task.changes):
+        if place in {task.current - 1, task.current} or (place > task.current and task.status not in LIVE):
+            row = {"which": task.id, "at_place": place, **codec.change_parameters(change)}
+            connection.execute(queries.SAVE_CHANGE, row)
 
 
 def _save_step(connection: Connection, task: str, step: StepRecord) -> None:

@@ -2,12 +2,14 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, case, delete, func, insert, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, true, update
 
 from addonry.model.tasks import LIVE, Status
 from addonry.store import tables as t
 
 _LIVE: Final = sorted(LIVE)
+_AT_WORK: Final = sorted(LIVE - {Status.PAUSED})
+"""What a worker may claim; a paused task waits for a person."""
 
 # Meta
 
@@ -87,7 +89,7 @@ LAST_CHANGES: Final = (
     .group_by(t.change.c.component)
 )
 UNFINISHED: Final = (
-    select(t.task.c.id, t.task.c.run, t.task.c.cluster).where(t.task.c.status.in_(_LIVE)).order_by(t.task.c.number)
+    select(t.task.c.id, t.task.c.run, t.task.c.cluster).where(t.task.c.status.in_(_AT_WORK)).order_by(t.task.c.number)
 )
 LIVE_ON_CLUSTER: Final = (
     select(t.change.c.component, t.task.c.id)
@@ -99,7 +101,7 @@ ADD_TASK: Final = insert(t.task)
 ADD_CHANGE: Final = insert(t.change)
 CLAIM: Final = (
     update(t.task)
-    .where(t.task.c.id == bindparam("which"), t.task.c.run == bindparam("of_run"), t.task.c.status.in_(_LIVE))
+    .where(t.task.c.id == bindparam("which"), t.task.c.run == bindparam("of_run"), t.task.c.status.in_(_AT_WORK))
     .values(
         # A claim that still stands on a running task belongs to a worker that died; its own token asked again does not.
         crashes=t.task.c.crashes
@@ -113,6 +115,19 @@ RELEASE: Final = (
     .where(t.task.c.id == bindparam("which"), t.task.c.claim == bindparam("of_claim"))
     .values(claim=None, revision=t.task.c.revision + 1)
 )
+_MOVING: Final = ("status", "current", "crashes", "wish", "canceled", "updated_at", "finished_at")
+MOVE_TASK: Final = (
+    update(t.task)
+    .where(t.task.c.id == bindparam("which"), t.task.c.revision == bindparam("read"))
+    .values(
+        {
+            **{each: bindparam(each) for each in _MOVING},
+            "run": bindparam("new_run"),
+            "revision": t.task.c.revision + 1,
+        }
+    )
+)
+"""By whoever read it last. The claim stays: it is worth nothing once the task is paused, ended or in another run."""
 SAVE_TASK: Final = (
     update(t.task)
     .where(
@@ -120,12 +135,10 @@ SAVE_TASK: Final = (
         t.task.c.claim == bindparam("of_claim"),
         t.task.c.revision == bindparam("read"),
     )
-    .values(
-        {
-            **{each: bindparam(each) for each in ("status", "current", "crashes", "updated_at", "finished_at")},
-            "revision": t.task.c.revision + 1,
-        }
-    )
+    .values({**{each: bindparam(each) for each in _MOVING}, "revision": t.task.c.revision + 1})
+)
+WISHES: Final = select(t.task.c.id, t.task.c.wish).where(
+    t.task.c.id.in_(bindparam("tasks", expanding=True)), t.task.c.wish.is_not(None)
 )
 SAVE_CHANGE: Final = (
     update(t.change)
@@ -141,9 +154,11 @@ SAVE_CHANGE: Final = (
                 "position",
                 "status",
                 "snapshot",
+                "remarks",
                 "trouble",
                 "percent",
                 "note",
+                "stall",
                 "started_at",
                 "finished_at",
             )
@@ -152,7 +167,7 @@ SAVE_CHANGE: Final = (
 )
 REQUEUE: Final = (
     update(t.task)
-    .where(t.task.c.id == bindparam("which"), t.task.c.run == bindparam("of_run"), t.task.c.status.in_(_LIVE))
+    .where(t.task.c.id == bindparam("which"), t.task.c.run == bindparam("of_run"), t.task.c.status.in_(_AT_WORK))
     .values(run=t.task.c.run + 1, revision=t.task.c.revision + 1)
 )
 
@@ -171,6 +186,19 @@ SAVE_STEP: Final = (
     .values(finished_at=bindparam("finished_at"), ok=bindparam("ok"), message=bindparam("message"))
 )
 ADD_STEP: Final = insert(t.step).values(task=_TASK_NUMBER)
+
+NEWEST_SUCCESSES: Final = (
+    select(t.change.c.task)
+    .where(t.change.c.component == bindparam("of_component"), t.change.c.status == Status.SUCCESS)
+    .order_by(t.change.c.task.desc())
+    .limit(20)
+)
+STEP_TIMES: Final = select(t.step.c.step, t.step.c.started_at, t.step.c.finished_at).where(
+    t.step.c.component == bindparam("of_component"),
+    t.step.c.ok.is_(true()),
+    t.step.c.finished_at.is_not(None),
+    t.step.c.task.in_(NEWEST_SUCCESSES.scalar_subquery()),
+)
 
 # Events
 

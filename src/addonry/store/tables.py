@@ -21,10 +21,11 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 
-from addonry.model.tasks import LIVE
+from addonry.model.tasks import LIVE, Edits, Pace
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -108,6 +109,8 @@ task: Final = Table(
     Column("run", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("crashes", Integer, nullable=False),
+    Column("wish", String(16)),
+    Column("canceled", Boolean, nullable=False, server_default=false()),
     Column("claim", String(64)),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -133,10 +136,14 @@ change: Final = Table(
     Column("plan", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("status", String(16), nullable=False),
+    Column("edits", String(16), nullable=False, server_default=Edits.OVERWRITE),
+    Column("pace", String(16), nullable=False, server_default=Pace.AT_ONCE),
     Column("snapshot", Text),
+    Column("remarks", Text, nullable=False, server_default="[]"),
     Column("trouble", Text),
     Column("percent", Integer, nullable=False),
     Column("note", Text, nullable=False),
+    Column("stall", Text, nullable=False, server_default=""),
     Column("started_at", Moment),
     Column("finished_at", Moment),
     Index("addonry_change_by_component", "cluster", "component", "task"),
@@ -182,6 +189,16 @@ event: Final = Table(
     Index("addonry_event_by_cluster", "cluster", "number"),
     Index("addonry_event_by_task", "task", "number"),
     sqlite_autoincrement=True,
+)
+
+worker: Final = Table(
+    "addonry_worker",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("host", Text, nullable=False),
+    # By the clock of the database, the only one that all workers share.
+    Column("started_at", Moment, nullable=False),
+    Column("beat_at", Moment, nullable=False),
 )
 
 access_key: Final = Table(

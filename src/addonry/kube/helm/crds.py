@@ -36,6 +36,23 @@ async def apply_crds(api: Api, crds: Sequence[Mapping[str, Any]], *, force: bool
     return sent
 
 
+async def changing_crds(api: Api, crds: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The names of those that ``apply_crds`` would create or change, as a dry run of it tells. Writes nothing."""
+    changing = []
+    for crd in crds:
+        if crd.get("kind") != _KIND:
+            continue
+        path = f"{_PATH}/{crd['metadata']['name']}"
+        stored = await api.get_or_none(path)
+        if stored is not None:
+            params = {"fieldManager": FIELD_MANAGER, "force": "true", "dryRun": "All"}
+            judged = await api.patch(path, dict(crd), kind="apply", params=params)
+            if judged["spec"] == stored["spec"]:
+                continue
+        changing.append(str(crd["metadata"]["name"]))
+    return tuple(changing)
+
+
 def crds_of(archive: Path, values: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     """The CRDs of the chart in *archive*, and of those of its subcharts that *values* leave switched on.
 

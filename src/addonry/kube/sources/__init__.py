@@ -45,6 +45,10 @@ class Source(Protocol):
         """See ``LiveCluster.apply``."""
         ...
 
+    async def uninstall(self, placement: Placement, *, task: TaskId) -> None:
+        """See ``LiveCluster.uninstall``."""
+        ...
+
     async def rollback(self, placement: Placement, snapshot: Snapshot, *, task: TaskId) -> None:
         """See ``LiveCluster.rollback``."""
         ...

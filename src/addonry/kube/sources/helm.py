@@ -135,6 +135,17 @@ class HelmSource:
                 history=history,
             )
 
+    async def uninstall(self, placement: Placement, *, task: TaskId) -> None:
+        """See ``Source``. Its history goes with it, so this cannot be taken back."""
+        del task  # whoever removed it, it is gone
+        async with self._alone(placement) as site:
+            history = await self._history(placement, superseded=True)
+            if _is_gone(history):
+                return
+            await self._carry_out(
+                placement, lambda _found: self._helm.uninstall(site), is_done=_is_gone, history=history
+            )
+
     async def _carry_out(
         self,
         placement: Placement,
@@ -349,6 +360,11 @@ def _is_back(history: Sequence[Release], snapshot: Snapshot) -> bool:
     return last.revision == snapshot.revision or (
         last.revision > snapshot.revision and last.description == f"Rollback to {snapshot.revision}"
     )
+
+
+def _is_gone(history: Sequence[Release]) -> bool:
+    last = newest(history)
+    return last is None or last.status in _GONE
 
 
 def _values(target: Target, history: Sequence[Release]) -> Mapping[str, Any]:

@@ -78,6 +78,14 @@ class WorkloadSource:
         wanted = {name: image for name, image in snapshot.images.items() if name in present}
         await self._change(placement, workload, wanted, task)
 
+    async def uninstall(self, placement: Placement, *, task: TaskId) -> None:
+        """See ``Source``. Refused: what belongs to it beside the workload (roles, services, settings) is not known."""
+        del task
+        raise ClusterRejected(
+            f"{placement.kind} {placement.name} was not installed by Helm, so nobody has recorded what belongs to it.",
+            remedy=f"Remove it the way it was installed, or with kubectl -n {placement.namespace} delete.",
+        )
+
     async def _change(
         self, placement: Placement, workload: Mapping[str, Any], wanted: Mapping[str, str], task: TaskId
     ) -> None:

@@ -12,15 +12,20 @@ from typing import Final, Protocol
 from addonry.engine import Steps
 from addonry.lifecycle.steps import (
     apply,
+    canary,
     crds,
     dry_run,
     fetch,
+    hold,
     preflight,
+    release,
     render,
     rollback,
     rollout,
     snapshot,
+    uninstall,
     verify,
+    verify_gone,
     verify_rollback,
 )
 from addonry.lifecycle.world import World
@@ -43,8 +48,13 @@ RUN: Final[Mapping[StepName, Run]] = {
     StepName.SNAPSHOT: snapshot.run,
     StepName.CRDS: crds.run,
     StepName.APPLY: apply.run,
+    StepName.CANARY: canary.run,
+    StepName.HOLD: hold.run,
+    StepName.RELEASE: release.run,
     StepName.ROLLOUT: rollout.run,
     StepName.VERIFY: verify.run,
+    StepName.UNINSTALL: uninstall.run,
+    StepName.VERIFY_GONE: verify_gone.run,
     StepName.ROLLBACK: rollback.run,
     StepName.VERIFY_ROLLBACK: verify_rollback.run,
 }

@@ -1,4 +1,4 @@
-"""What several steps need: the target of a change, and the time a step has taken."""
+"""What several steps need: the target of a change, the time a step has taken, and the words of a stall."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from addonry.model.catalog import ChartArchive, Offer
 from addonry.model.components import Component
 from addonry.model.errors import VersionNotFound
 from addonry.model.readiness import Facts
-from addonry.model.tasks import Change, Snapshot, Task
+from addonry.model.tasks import Change, Snapshot, Task, Trouble
 from addonry.rules.offers import find_offer, image_tag
 
 
@@ -51,6 +51,7 @@ async def target_of(task: Task, world: World) -> Target:
         values=change.values,
         container=entry.container if entry else "",
         tag=image_tag(archive.offer, entry),
+        edits=change.edits,
     )
 
 
@@ -61,14 +62,14 @@ def snapshot_of(change: Change) -> Snapshot:
 
 
 async def time_in_step(task: Task, world: World) -> timedelta:
-    """How long ago the present step was begun first, across restarts."""
+    """How long ago the present step was begun, across restarts; after a pause it begins anew."""
     change = task.change
     begun = [
         record.started_at
         for record in await world.store.steps(task.id)
-        if record.component == change.component and record.step is change.step
+        if record.component == change.component and record.step == change.step
     ]
-    return world.now() - min(begun) if begun else timedelta(0)
+    return world.now() - max(begun) if begun else timedelta(0)
 
 
 async def remember(task: Task, world: World) -> Component | None:
@@ -84,3 +85,12 @@ async def remember(task: Task, world: World) -> Component | None:
     component = Component(change.component, found, in_catalog=known, observed_at=moment)
     await world.store.save_component(task.cluster, component)
     return component
+
+
+def stalled(component: str, reason: str, note: str, world: World) -> Trouble:
+    """The trouble of a rollout that does not come to its end."""
+    if reason == "RolloutTimeout":
+        words = f"{component} did not become ready within {world.patience.rollout:.0f} s: {note}."
+    else:
+        words = f"The rollout of {component} failed ({reason}): {note}."
+    return Trouble(reason, words, "Correct the cause and ask for the change again.")

@@ -2,7 +2,7 @@
 
 from addonry.lifecycle.facts import gather_live
 from addonry.lifecycle.world import World
-from addonry.model.tasks import Broken, Done, Outcome, Task, TaskKind, Trouble
+from addonry.model.tasks import Broken, Done, Outcome, Task, Trouble
 from addonry.rules.readiness import assess_change
 from addonry.rules.versions import same_version
 
@@ -11,7 +11,7 @@ async def run(task: Task, world: World) -> Outcome:
     """Done when nothing blocks the change and the component still runs the version the task was made for."""
     change = task.change
     facts = await gather_live(world, task)
-    readiness = assess_change(facts, change.to_version, install=change.kind is TaskKind.INSTALL)
+    readiness = assess_change(facts, change.to_version, change.kind)
     if readiness.blockers:
         first = readiness.blockers[0]
         words = " ".join(blocker.message for blocker in readiness.blockers)

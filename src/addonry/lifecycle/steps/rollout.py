@@ -3,10 +3,10 @@
 import asyncio
 from datetime import timedelta
 
-from addonry.lifecycle.steps.common import cluster_of, time_in_step
+from addonry.lifecycle.steps.common import cluster_of, stalled, time_in_step
 from addonry.lifecycle.world import World
 from addonry.model.components import Health
-from addonry.model.tasks import Again, Broken, Done, Outcome, Task, Trouble
+from addonry.model.tasks import Again, Broken, Done, Outcome, Task
 
 FIRST_LOOK_SECONDS = 10.0
 
@@ -27,17 +27,9 @@ async def run(task: Task, world: World) -> Outcome:
                 if look.health is Health.CURRENT:
                     return Done(look.note)
                 if look.health is Health.FAILED:
-                    return Broken(_trouble(change.component, look.stall, look.note, world))
+                    return Broken(stalled(change.component, look.stall, look.note, world))
                 if look.note != change.note:
-                    return Again(0.0, look.note, percent=look.percent)
+                    return Again(0.0, look.note, percent=look.percent, stall=look.stall)
     except TimeoutError:
-        return Broken(_trouble(change.component, "RolloutTimeout", note, world))
-    return Again(1.0, change.note)
-
-
-def _trouble(component: str, reason: str, note: str, world: World) -> Trouble:
-    if reason == "RolloutTimeout":
-        words = f"{component} did not become ready within {world.patience.rollout:.0f} s: {note}."
-    else:
-        words = f"The rollout of {component} failed ({reason}): {note}."
-    return Trouble(reason, words, "Correct the cause and ask for the change again.")
+        return Broken(stalled(change.component, "RolloutTimeout", note, world))
+    return Again(1.0, change.note, stall=change.stall)

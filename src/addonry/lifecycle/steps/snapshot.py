@@ -12,7 +12,7 @@ async def run(task: Task, world: World) -> Outcome:
     live = await cluster_of(task, world)
     snapshot = await live.snapshot(change.placement)
     is_helm = change.placement.source is SourceKind.HELM
-    if change.kind is TaskKind.UPGRADE and is_helm and not snapshot.revision:
+    if change.kind in {TaskKind.UPGRADE, TaskKind.CONFIGURE} and is_helm and not snapshot.revision:
         return Broken(
             Trouble(
                 "NothingToGoBackTo",
