@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from addonry.catalogs import Catalog, CatalogSettings, open_catalog
-from addonry.engine import EngineSettings, open_engine
+from addonry.engine import SHARE_OF_LIFE, EngineSettings, Lease, Pulse, open_engine
 from addonry.gateway import GatewaySettings, build_gateway
 from addonry.kube import KubeSettings, open_cluster
 from addonry.lifecycle.discover import Scanner
@@ -72,7 +72,9 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
     )
 
 
-def kube_settings(settings: Settings, work_directory: Path, *, may_run_plugins: bool = False) -> KubeSettings:
+def kube_settings(
+    settings: Settings, work_directory: Path, *, may_run_plugins: bool = False, lease: Lease | None = None
+) -> KubeSettings:
     """How to speak to clusters; plugins only for a user's own kubeconfig on the command line."""
     return KubeSettings(
         work_directory=work_directory,
@@ -81,7 +83,14 @@ def kube_settings(settings: Settings, work_directory: Path, *, may_run_plugins: 
         helm_seconds=settings.helm_seconds,
         stall_seconds=settings.stall_seconds,
         may_run_plugins=may_run_plugins,
+        before_write=lease.check if lease else _may_write,
+        # Before others may take its work over: they wait for the whole of it after the last beat.
+        helm_silence=settings.worker_seconds / 2 if lease else 0.0,
     )
+
+
+def _may_write() -> None:
+    """Without other workers nobody can have taken a task over."""
 
 
 def catalog_settings(settings: Settings, cache: Path | None) -> CatalogSettings:
@@ -96,6 +105,37 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
 
     Raises DataDirectoryBusy when another process works on it. Tasks that a killed process left are taken up at once.
     """
+    async with _open_world(settings) as world:
+        scanner = Scanner(world, period=settings.scan_seconds, dice=random.Random())  # noqa: S311 - jitter only
+        service = Service(world, scanner)
+        await _ensure_root_key(world, settings.root_key_file)
+        reading = asyncio.create_task(_read_catalog_forever(world.catalog, settings.catalog_seconds, scanner))
+        try:
+            yield App(service, build_gateway(service, gateway_settings(settings)))
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await scanner.stop()
+
+
+async def work(settings: Settings, *, on_ready: Callable[[], None], until: asyncio.Event) -> None:
+    """Carry tasks out, without an API and without looking at clusters otherwise, until *until* is set.
+
+    Raises DataDirectoryBusy when another process works on the same SQLite file.
+    """
+    async with _open_world(settings) as world:
+        reading = asyncio.create_task(_read_catalog_forever(world.catalog, settings.catalog_seconds, None))
+        try:
+            on_ready()
+            await until.wait()
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _open_world(settings: Settings) -> AsyncIterator[World]:
+    """The rooms, opened and brought together, with the engine at work."""
     data = settings.data_directory
     if settings.helm_binary is not None and shutil.which(settings.helm_binary) is None:
         raise InvalidParameter(
@@ -103,14 +143,21 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             f"there is no command {settings.helm_binary!r}",
             remedy="Name a helm command, or unset it to use the packaged Helm.",
         )
-    with _exclusive(data):
-        engine = open_engine(EngineSettings(settings.database_url, concurrency=settings.concurrency))
+    with _exclusive(data) if settings.is_alone else _shared(data):
         store = open_store(
             StoreSettings(settings.database_url, secret_key_file=data / "secret.key", secret_key=settings.secret_key)
         )
+        pulse = Pulse(settings.beat_seconds, settings.worker_seconds, settings.beat_seconds)
+        lease = Lease(settings.worker_seconds * SHARE_OF_LIFE) if store.roll else None
+        engine = open_engine(
+            EngineSettings(settings.database_url, concurrency=settings.concurrency, pulse=pulse),
+            roll=store.roll,
+            lease=lease,
+        )
         catalog = open_catalog(catalog_settings(settings, data / "charts"), store, now=_now)
         await catalog.restore()
-        connections = Connections(store, partial(open_cluster, settings=kube_settings(settings, data / "work")))
+        reaching = kube_settings(settings, data / "work", lease=lease)
+        connections = Connections(store, partial(open_cluster, settings=reaching))
         world = World(
             store=store,
             engine=engine,
@@ -121,17 +168,10 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             patience=Patience(rollout=settings.rollout_seconds),
             region=settings.region,
         )
-        scanner = Scanner(world, period=settings.scan_seconds, dice=random.Random())  # noqa: S311 - jitter only
-        service = Service(world, scanner)
-        await _ensure_root_key(world, settings.root_key_file)
         await engine.start(store, steps_in(world))
-        reading = asyncio.create_task(_read_catalog_forever(catalog, settings.catalog_seconds, scanner))
         try:
-            yield App(service, build_gateway(service, gateway_settings(settings)))
+            yield world
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
-            await scanner.stop()
             await engine.stop()
             await connections.close()
             await catalog.close()
@@ -239,7 +279,7 @@ def _random_text(length: int) -> str:
     return "".join(secrets.choice(KEY_ALPHABET) for _ in range(length))
 
 
-async def _read_catalog_forever(catalog: Catalog, period: float, scanner: Scanner) -> None:
+async def _read_catalog_forever(catalog: Catalog, period: float, scanner: Scanner | None) -> None:
     """Read the chart repositories on a period. The first scans wait for the first reading, so that they know versions."""
     started = False
     while True:
@@ -249,7 +289,7 @@ async def _read_catalog_forever(catalog: Catalog, period: float, scanner: Scanne
             log.warning("chart repositories could not be read: %s", error.message)
         except Exception:
             log.exception("reading the chart repositories failed")
-        if not started:
+        if scanner is not None and not started:
             scanner.start()
             started = True
         await asyncio.sleep(period)
@@ -279,20 +319,30 @@ def _exclusive(data: Path) -> Iterator[None]:
     """Hold the data directory, alone. The lock goes with the process, however that ends."""
     import fcntl
 
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (data / "lock").open("w")
-    except OSError as error:
-        raise StoreUnavailable(
-            f"The data directory {data} cannot be used: {error.strerror}.",
-            remedy="Give another with --data or ADDONRY_DATA, or make this one writable.",
-        ) from error
-    with file:
+    with _lock_file(data) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataDirectoryBusy(f"Another Addonry works on {data}.") from None
         yield
+
+
+@contextlib.contextmanager
+def _shared(data: Path) -> Iterator[None]:
+    """Use the data directory beside others: what it holds then is keys and caches."""
+    with _lock_file(data):
+        yield
+
+
+def _lock_file(data: Path) -> IO[str]:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return (data / "lock").open("w")
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The data directory {data} cannot be used: {error.strerror}.",
+            remedy="Give another with --data or ADDONRY_DATA, or make this one writable.",
+        ) from error
 
 
 def _listen(address: str) -> socket.socket:

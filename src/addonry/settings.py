@@ -17,7 +17,9 @@ class Settings:
     """How this Addonry works."""
 
     data_directory: Path
-    """Database, keys, cached charts. One process at a time works on it."""
+    """Database, keys, cached charts. One process at a time works on it, unless the database is elsewhere."""
+    database: str | None = None
+    """A PostgreSQL database (its URL) in place of the SQLite file; any number of processes may share it."""
     listen: str = "127.0.0.1:8080"
     """Host and port; port 0 takes a free one."""
     tls_cert: Path | None = None
@@ -54,6 +56,10 @@ class Settings:
     """How long a stalled rollout (an image that cannot be pulled, a crash loop) may last before it counts as failed."""
     concurrency: int = 20
     """How many tasks run at once."""
+    beat_seconds: float = 5.0
+    """PostgreSQL: how often a worker gives a sign of life, and looks for those that give none."""
+    worker_seconds: float = 30.0
+    """PostgreSQL: a worker silent for so long is taken for dead, and its tasks go on elsewhere."""
 
     def __repr__(self) -> str:
         return f"Settings(data_directory={self.data_directory!s}, listen={self.listen})"
@@ -61,7 +67,12 @@ class Settings:
     @property
     def database_url(self) -> str:
         """Where the rows are."""
-        return f"sqlite:///{self.data_directory / 'addonry.sqlite'}"
+        return self.database or f"sqlite:///{self.data_directory / 'addonry.sqlite'}"
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other process may work on the same database: SQLite."""
+        return self.database_url.startswith("sqlite")
 
     @property
     def root_key_file(self) -> Path:
@@ -76,6 +87,7 @@ class Settings:
 
 VARIABLES: Final[Mapping[str, str]] = {
     "data_directory": "ADDONRY_DATA",
+    "database": "ADDONRY_DATABASE_URL",
     "listen": "ADDONRY_LISTEN",
     "tls_cert": "ADDONRY_TLS_CERT",
     "tls_key": "ADDONRY_TLS_KEY",
@@ -94,6 +106,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "rollout_seconds": "ADDONRY_ROLLOUT_SECONDS",
     "stall_seconds": "ADDONRY_STALL_SECONDS",
     "concurrency": "ADDONRY_CONCURRENCY",
+    "beat_seconds": "ADDONRY_BEAT_SECONDS",
+    "worker_seconds": "ADDONRY_WORKER_SECONDS",
 }
 """The environment variable of each setting."""
 

@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from addonry.cli.commands.changes import put, split_path
 from addonry.cli.progress import guess_remaining
+from addonry.cli.values import put, split_path
 
 TASK = "T-1"
 ACCEPTED = {"cluster_id": "c1", "request_id": "R", "task_id": TASK}
@@ -253,6 +253,26 @@ def test_the_status_is_a_table_with_what_blocks_below(told, run):
     assert lines[1].split() == ["coredns", "1.43.0", "Helm", "Current", "1.45.0", "READY", "-"]
     assert "BLOCKED WorkloadUnhealthy  Failed 2026-11-23T08:00:00Z" in lines[2]
     assert lines[3:] == ["  ingress-nginx: It fails. Mend it."], "what is not installed is not in the table"
+
+
+@pytest.mark.parametrize(
+    ("status", "task", "shown"),
+    [
+        ("Upgrading", {"state": "running", "to_version": "1.45.0"}, "Upgrading 40% to 1.45.0"),
+        ("Paused", {"state": "paused", "to_version": "1.45.0"}, "Paused 40% to 1.45.0"),
+        ("Running", {"state": "running", "to_version": ""}, "Running 40%"),
+        (
+            "Upgrading",
+            {"state": "running", "to_version": "1.45.0", "stall": "ImagePullBackOff"},
+            "Upgrading 40% to 1.45.0, ImagePullBackOff",
+        ),
+    ],
+)
+def test_the_status_tells_where_a_task_stands_and_what_holds_it_up(api, told, run, status, task, shown):
+    api.answer("GET", STATUS, {"coredns": component("coredns", "1.43.0", status=status, at="2026-11-23T08:00:00Z")})
+    known = {**KNOWN["components"][0], "task": {"percent": 40, "stall": "", **task}}
+    api.answer("GET", "/addonry/v1/clusters/c1/components", {"components": [known]})
+    assert run("status", "prod").stdout.splitlines()[1].endswith(shown)
 
 
 def test_the_status_in_json_is_the_answer_of_the_api(told, run):

@@ -51,7 +51,7 @@ def test_the_list_of_commands_says_what_each_command_says_of_itself(name):
 
 
 def test_commands_of_a_later_round_are_not_there_yet(alone):
-    for name in ("plan", "uninstall", "configure", "pause", "resume", "cancel", "worker", "policies"):
+    for name in ("policies", "dashboard"):
         result = alone(name)
         assert result.exit_code == 2
         assert f"No such command '{name}'" in result.stderr
@@ -115,6 +115,22 @@ def test_completion_knows_the_commands():
         check=False,
     )
     assert "clusters" in ended.stdout
+
+
+def test_completion_knows_the_words_of_an_option():
+    ended = subprocess.run(
+        [sys.executable, "-m", "addonry"],
+        env={
+            **os.environ,
+            "_ADDONRY_COMPLETE": "bash_complete",
+            "COMP_WORDS": "addonry upgrade prod coredns --edits ",
+            "COMP_CWORD": "5",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout.split() == ["plain,overwrite", "plain,preserve", "plain,none"]
 
 
 def test_an_unexpected_error_is_one_line_and_says_how_to_learn_more(alone, monkeypatch):

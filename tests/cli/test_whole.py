@@ -53,9 +53,9 @@ def stop(process: "subprocess.Popen[str]", how: signal.Signals = signal.SIGTERM)
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
-    """Two populated clusters; what `addonry simulate` says of them."""
+    """Three populated clusters, the last for one test alone; what `addonry simulate` says of them."""
     folder = tmp_path_factory.mktemp("simulated")
-    process = Command(folder).start("simulate", "--clusters", "2", "--out", str(folder / "out"), "-o", "json")
+    process = Command(folder).start("simulate", "--clusters", "3", "--out", str(folder / "out"), "-o", "json")
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
@@ -81,7 +81,7 @@ def kubeconfig(simulated, number):
 def test_kubeconfigs_are_written_for_their_owner_only(simulated):
     for each in simulated["clusters"]:
         assert stat.S_IMODE(Path(each["kubeconfig"]).stat().st_mode) == 0o600
-    assert [each["name"] for each in simulated["clusters"]] == ["sim-1", "sim-2"]
+    assert [each["name"] for each in simulated["clusters"]] == ["sim-1", "sim-2", "sim-3"]
 
 
 def test_a_scan_finds_releases_and_plain_workloads_and_writes_nothing(simulated, addonry, tmp_path):
@@ -155,6 +155,47 @@ def test_a_task_that_nobody_waited_for_is_finished_by_the_service(simulated, add
     finally:
         assert stop(service) == 0
     assert not (tmp_path / "data" / "service.json").exists()
+
+
+def test_a_change_can_be_read_before_tried_on_the_first_pods_taken_back_and_made(simulated, addonry):
+    """Plan, canary, cancel, canary again, resume, configure, uninstall: the commands of somebody who is careful."""
+    service = addonry.start("serve", "--listen", "127.0.0.1:0")
+    try:
+        assert service.stdout is not None
+        assert "http" in service.stdout.readline()
+        addonry("clusters", "add", "three", "--kubeconfig", kubeconfig(simulated, 3))
+
+        def running() -> str:
+            return addonry.json("status", "three", "metrics-server")["metrics-server"]["addon_info"]["version"]
+
+        def canary() -> str:
+            told = addonry("upgrade", "three", "metrics-server@3.13.0", "--canary", "--wait")
+            [task] = re.findall(r"addonry resume (T-\w+)", told)
+            assert "is paused after the first pods" in told
+            return task
+
+        addonry("catalog", "sync")
+        [planned] = addonry.json("plan", "three", "metrics-server@3.13.0", "--canary")["changes"]
+        assert (planned["version"], planned["next_version"], planned["canary"]) == ("3.12.1", "3.13.0", True)
+        assert "metrics-server: preflight, " in addonry("plan", "three", "metrics-server")
+        assert running() == "3.12.1"
+
+        assert "is canceled. Running now: metrics-server 3.12.1." in addonry("cancel", canary(), "--wait")
+        task = canary()
+        assert "paused" in addonry("tasks", "list", "--state", "paused")
+        assert "metrics-server 3.12.1 -> 3.13.0" in addonry("resume", task, "--wait")
+        assert running() == "3.13.0"
+
+        before = addonry.json("tasks", "list", "--cluster", "three")["tasks"]
+        assert "it cannot cancel" in addonry("cancel", task, status=1)
+        assert addonry.json("tasks", "list", "--cluster", "three")["tasks"] == before
+        told = addonry("configure", "three", "metrics-server", "--set", "replicas=2", "--wait")
+        assert "metrics-server 3.13.0 configured" in told
+        assert "--yes" in addonry("uninstall", "three", "node-problem-detector", status=2)
+        told = addonry("uninstall", "three", "node-problem-detector", "--yes", "--wait")
+        assert "node-problem-detector 2.3.14 uninstalled" in told
+    finally:
+        assert stop(service) == 0
 
 
 def test_everything_can_be_asked_of_a_running_service(simulated, addonry):

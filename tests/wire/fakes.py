@@ -1,14 +1,16 @@
 """A Lifecycle in memory: answers from plain values, and remembers what it was asked to do."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from addonry.lifecycle import (
     CatalogItem,
     ComponentStatus,
+    ConfigureRequest,
     InstallRequest,
+    PlannedChange,
     TaskHistory,
     UpgradeRequest,
 )
@@ -25,11 +27,24 @@ from addonry.model.errors import (
 from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
 from addonry.model.keys import AccessKey, Credential
 from addonry.model.readiness import Blocker, Readiness, Severity
-from addonry.model.tasks import Change, Event, Status, StepName, StepRecord, Task, TaskKind, Trouble
+from addonry.model.tasks import (
+    LIVE,
+    Change,
+    Event,
+    Status,
+    StepName,
+    StepRecord,
+    Task,
+    TaskKind,
+    Trouble,
+)
+from addonry.rules import task_moves
+from addonry.rules.planning import plan_for
 
 NOW = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
 CLUSTER = ClusterId("c23421cfa74454bc8b37163fd19afbeef")
 TASK = TaskId("T-5fd211e924e1d00787000293")
+LIVE_TASK = TaskId("T-5fd211e924e1d00787000295")
 KEY = "LTAI5tFakeKeyIdExample"
 SECRET = "FakeSecretExample0123456789abcd"
 PLAN = (StepName.PREFLIGHT, StepName.APPLY, StepName.ROLLOUT)
@@ -74,14 +89,14 @@ def a_change(
     to_version: str = "1.1.0",
     **more: Any,
 ) -> Change:
-    ended = status in {Status.SUCCESS, Status.FAILED}
+    ended = status not in LIVE
     return Change(
         component=ComponentName(name),
         kind=kind,
         placement=Placement(SourceKind.HELM, "kube-system", name),
         from_version=Version(from_version),
         to_version=Version(to_version),
-        plan=PLAN,
+        plan=more.pop("plan", PLAN),
         status=status,
         started_at=None if status is Status.QUEUED else NOW,
         finished_at=datetime(2026, 11, 23, 8, 0, 41, tzinfo=UTC) if ended else None,
@@ -139,6 +154,20 @@ def a_cluster(name: str = "sim-1", cluster: str = CLUSTER, **more: Any) -> Clust
         "scanned_at": NOW,
     }
     return Cluster(id=ClusterId(cluster), name=name, **{**values, **more})
+
+
+def _planned(request: InstallRequest | UpgradeRequest | ConfigureRequest) -> PlannedChange:
+    kinds = {InstallRequest: TaskKind.INSTALL, UpgradeRequest: TaskKind.UPGRADE, ConfigureRequest: TaskKind.CONFIGURE}
+    kind = kinds[type(request)]
+    change = a_change(
+        request.name,
+        kind=kind,
+        status=Status.QUEUED,
+        plan=plan_for(kind, request.pace),
+        pace=request.pace,
+        remarks=("spec.replicas is kept; kubectl has set it.",),
+    )
+    return PlannedChange(change, StepName.CRDS, 41.6)
 
 
 TROUBLE = Trouble("ImagePullBackOff", "coredns cannot pull its image.", "Correct the image.")
@@ -224,6 +253,49 @@ class FakeLifecycle:
                 raise VersionNotFound(request.name, request.version)
         return a_task(a_change(requests[0].name, status=Status.QUEUED))
 
+    async def configure(self, cluster: ClusterId, requests: Sequence[ConfigureRequest], *, by: str) -> Task:
+        self._note("configure", cluster, tuple(requests), by)
+        for request in requests:
+            await self.values(cluster, request.name)
+        return a_task(a_change(requests[0].name, kind=TaskKind.CONFIGURE, status=Status.QUEUED))
+
+    async def uninstall(self, cluster: ClusterId, names: Sequence[str], *, by: str) -> Task:
+        self._note("uninstall", cluster, tuple(names), by)
+        for name in names:
+            await self.values(cluster, name)
+        return a_task(a_change(names[0], kind=TaskKind.UNINSTALL, status=Status.QUEUED))
+
+    async def plan(
+        self, cluster: ClusterId, requests: Sequence[InstallRequest | UpgradeRequest | ConfigureRequest]
+    ) -> tuple[PlannedChange, ...]:
+        self._note("plan", cluster, tuple(requests))
+        await self.cluster(cluster)
+        return tuple(_planned(request) for request in requests)
+
+    async def pause(self, task: TaskId, *, by: str) -> Task:
+        return await self._move("pause", task_moves.pause, task, by)
+
+    async def resume(self, task: TaskId, *, by: str) -> Task:
+        return await self._move("resume", task_moves.resume, task, by)
+
+    async def cancel(self, task: TaskId, *, by: str) -> Task:
+        return await self._move("cancel", task_moves.cancel, task, by)
+
+    async def _move(self, name: str, move: Callable[..., Task], task: TaskId, by: str) -> Task:
+        self._note(name, task, by)
+        history = await self.task(task)
+        moved = move(history.task, now=NOW)
+        self.histories[task] = replace(history, task=moved)
+        return moved
+
+    async def live_task(self, cluster: ClusterId, name: str) -> Task:
+        if name not in await self.status(cluster):
+            raise ComponentNotFound(name)
+        for history in self.histories.values():
+            if history.task.status in LIVE and name in {change.component for change in history.task.changes}:
+                return history.task
+        raise TaskNotFound(name)
+
     async def task(self, task: TaskId) -> TaskHistory:
         self._note("task", task)
         if task not in self.histories:
@@ -298,14 +370,17 @@ class FakeLifecycle:
 
 
 def a_lifecycle() -> FakeLifecycle:
-    """One cluster with a component upgraded, one never touched, one not installed, and the tasks of it."""
+    """One cluster with a component upgraded, one whose upgrade failed, one that is being upgraded, one not installed."""
     upgraded = a_change("coredns", from_version="1.39.0", to_version="1.40.0", percent=100)
     failed = a_change("metrics-server", status=Status.FAILED, trouble=TROUBLE, percent=60)
+    running = a_change("ingress-nginx", status=Status.RUNNING, position=1, percent=40)
     lifecycle = FakeLifecycle()
     lifecycle.statuses[CLUSTER] = {
         "cert-manager": a_status("cert-manager", version=None, target="1.16.0"),
         "coredns": a_status("coredns", version="1.40.0", target=None, change=upgraded),
-        "ingress-nginx": a_status("ingress-nginx", version="4.11.0", target="4.12.0", findings=(a_blocker(),)),
+        "ingress-nginx": a_status(
+            "ingress-nginx", version="4.11.0", target="4.12.0", change=running, findings=(a_blocker(),)
+        ),
         "metrics-server": a_status("metrics-server", version="3.12.1", target="3.13.0", change=failed),
     }
     lifecycle.aliases["metric-server"] = "metrics-server"
@@ -329,5 +404,6 @@ def a_lifecycle() -> FakeLifecycle:
     lifecycle.histories[TASK] = TaskHistory(a_task(upgraded), steps, events)
     other = a_task(failed, task="T-5fd211e924e1d00787000294")
     lifecycle.histories[other.id] = TaskHistory(other, (), ())
+    lifecycle.histories[LIVE_TASK] = TaskHistory(a_task(running, task=LIVE_TASK), (), ())
     lifecycle.told.extend(reversed(events))
     return lifecycle

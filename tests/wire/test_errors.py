@@ -141,7 +141,7 @@ async def test_a_wrong_method_is_told_the_right_ones(client):
 async def test_an_operation_not_served_yet_is_refused_by_its_name(client):
     for method, target, name in [
         ("GET", "/clusters/components/metadata", "DescribeAddons"),
-        ("POST", "/tasks/T-1/pause", "PauseTask"),
+        ("POST", "/clusters/c1/checks", "RunClusterCheck"),
         ("GET", "/clusters", "DescribeClusters"),
         ("PUT", "/api/v2/clusters/c1", "ModifyCluster"),
     ]:

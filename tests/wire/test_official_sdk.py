@@ -13,9 +13,11 @@ from alibabacloud_cs20151215 import models
 from alibabacloud_tea_openapi.exceptions import ClientException
 
 from addonry.gateway import GatewaySettings, build_gateway
+from addonry.lifecycle import ConfigureRequest
+from addonry.model.tasks import Wish
 from tests.support.sdk import sdk
 from tests.support.waiting import until
-from tests.wire.fakes import CLUSTER, KEY, SECRET, TASK, FakeLifecycle
+from tests.wire.fakes import CLUSTER, KEY, LIVE_TASK, SECRET, TASK, FakeLifecycle
 
 
 @pytest.fixture
@@ -80,6 +82,31 @@ def test_an_upgrade_and_an_install(client):
     assert installed.task_id == TASK
 
 
+def test_a_modification_and_an_uninstall(client, lifecycle):
+    request = models.ModifyClusterAddonRequest(config='{"replicas":3}')
+    assert client.modify_cluster_addon(CLUSTER, "coredns", request).status_code == 200
+    assert ("configure", CLUSTER, (ConfigureRequest("coredns", {"replicas": 3}),), KEY) in lifecycle.asked
+    item = models.UnInstallClusterAddonsRequestAddons(name="coredns", cleanup_cloud_resources=True)
+    removed = client.un_install_cluster_addons(CLUSTER, models.UnInstallClusterAddonsRequest(addons=[item])).body
+    assert (removed.cluster_id, removed.task_id) == (CLUSTER, TASK)
+
+
+def test_pause_resume_and_cancel(client, lifecycle):
+    """Both families; the models of the answers are empty, so that the status is all there is."""
+    assert client.pause_component_upgrade(CLUSTER, "ingress-nginx").status_code == 200
+    assert lifecycle.histories[LIVE_TASK].task.wish is Wish.PAUSE
+    assert client.resume_task(LIVE_TASK).status_code == 200
+    assert lifecycle.histories[LIVE_TASK].task.wish is None
+    assert client.pause_task(LIVE_TASK).status_code == 200
+    assert client.resume_component_upgrade(CLUSTER, "ingress-nginx").status_code == 200
+    assert client.cancel_component_upgrade(CLUSTER, "ingress-nginx").status_code == 200
+    assert client.cancel_task(LIVE_TASK).status_code == 200
+    task = client.describe_task_info(LIVE_TASK).body
+    assert (task.state, task.outputs["wish"]) == ("running", "cancel")
+    error = refusal(client.pause_task, LIVE_TASK)
+    assert (error.status_code, error.code) == (400, "BadRequest")
+
+
 def test_a_task_with_its_parts(client):
     task = client.describe_task_info(TASK).body
     assert (task.task_id, task.state, task.task_type) == (TASK, "success", "cluster_addon_upgrade")
@@ -88,7 +115,7 @@ def test_a_task_with_its_parts(client):
     assert [(result.data, result.status) for result in task.task_result] == [("coredns", "success")]
     assert (task.error.code, task.target.id) == ("", CLUSTER)
     tasks = client.describe_cluster_tasks(CLUSTER, models.DescribeClusterTasksRequest(page_size=1)).body
-    assert (len(tasks.tasks), tasks.page_info.total_count) == (1, 2)
+    assert (len(tasks.tasks), tasks.page_info.total_count) == (1, 3)
     assert tasks.request_id
 
 
@@ -155,9 +182,9 @@ def test_an_unknown_key(host):
 
 
 def test_an_operation_not_served_yet(client):
-    error = refusal(client.pause_task, TASK)
+    error = refusal(client.describe_regions, models.DescribeRegionsRequest())
     assert (error.status_code, error.code) == (404, "InvalidApi.NotFound")
-    assert "PauseTask" in error.message
+    assert "DescribeRegions" in error.message
 
 
 def test_awkward_names_in_path_and_query(client):

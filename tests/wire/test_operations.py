@@ -2,24 +2,36 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 
 from addonry.gateway.operations import OPERATIONS
-from addonry.lifecycle import InstallRequest, TaskHistory, UpgradeRequest
+from addonry.lifecycle import ConfigureRequest, InstallRequest, PlannedChange, TaskHistory, UpgradeRequest
 from addonry.model.catalog import Offer
 from addonry.model.clusters import Reach
 from addonry.model.components import Component, Placement, SourceKind
 from addonry.model.errors import CatalogUnavailable
 from addonry.model.ids import ComponentName, TaskId
 from addonry.model.readiness import Severity
-from addonry.model.tasks import Event, EventLevel, Status, StepName, StepRecord, TaskKind
+from addonry.model.tasks import (
+    Edits,
+    Event,
+    EventLevel,
+    Pace,
+    Status,
+    StepName,
+    StepRecord,
+    TaskKind,
+    Trouble,
+)
 from tests.wire.driver import REQUEST_ID
 from tests.wire.fakes import (
     CLUSTER,
     KEY,
+    LIVE_TASK,
     NOW,
     TASK,
     TROUBLE,
@@ -41,6 +53,7 @@ NEW_CLUSTER = {
     "vswitch_ids": ["vsw-1"],
     "kubeconfig": KUBECONFIG,
 }
+ALL_ACTIONS = ["Install", "Upgrade", "Modify", "Uninstall"]
 ITEM = {"name": "coredns", "version": "1.40.0", "state": "active"}
 
 EXCHANGES = {
@@ -67,6 +80,61 @@ EXCHANGES = {
         200,
         ACCEPTED,
     ),
+    "UnInstallClusterAddons": (
+        "POST",
+        f"/clusters/{CLUSTER}/components/uninstall",
+        [{"name": "coredns", "cleanup_cloud_resources": True}],
+        200,
+        ACCEPTED,
+    ),
+    "ModifyClusterAddon": (
+        "POST",
+        f"/clusters/{CLUSTER}/components/coredns/config",
+        {"config": '{"replicas":3}'},
+        200,
+        {},
+    ),
+    "PauseTask": ("POST", f"/tasks/{LIVE_TASK}/pause", None, 200, {}),
+    "ResumeTask": ("POST", f"/tasks/{LIVE_TASK}/resume", None, 200, {}),
+    "CancelTask": ("POST", f"/tasks/{LIVE_TASK}/cancel", None, 200, {}),
+    "PauseComponentUpgrade": ("POST", f"/clusters/{CLUSTER}/components/ingress-nginx/pause", None, 200, {}),
+    "ResumeComponentUpgrade": ("POST", f"/clusters/{CLUSTER}/components/ingress-nginx/resume", None, 200, {}),
+    "CancelComponentUpgrade": ("POST", f"/clusters/{CLUSTER}/components/ingress-nginx/cancel", None, 200, {}),
+    "ConfigureComponents": (
+        "POST",
+        f"/addonry/v1/clusters/{CLUSTER}/configure",
+        [{"name": "coredns", "config": '{"replicas":3}', "edits": "preserve", "canary": True}],
+        200,
+        ACCEPTED,
+    ),
+    "PlanChanges": (
+        "POST",
+        f"/addonry/v1/clusters/{CLUSTER}/plan",
+        [{"name": "coredns", "canary": True}],
+        200,
+        {
+            "changes": [
+                {
+                    "component_name": "coredns",
+                    "task_type": "cluster_addon_upgrade",
+                    "action": "upgrade",
+                    "version": "1.0.0",
+                    "next_version": "1.1.0",
+                    "canary": True,
+                    "edits": "overwrite",
+                    "steps": [
+                        *("preflight", "fetch", "render", "dry-run", "snapshot", "crds", "apply"),
+                        *("canary", "release", "rollout", "verify"),
+                    ],
+                    "remarks": ["spec.replicas is kept; kubectl has set it."],
+                    "point_of_no_return": "crds",
+                    "seconds": 42,
+                    "error": {"code": "", "message": "", "remedy": ""},
+                }
+            ],
+            "requestId": REQUEST_ID,
+        },
+    ),
     "ListClusterAddonInstances": (
         "GET",
         f"/clusters/{CLUSTER}/addon_instances",
@@ -75,7 +143,7 @@ EXCHANGES = {
         {
             "addons": [
                 ITEM,
-                {"name": "ingress-nginx", "version": "4.11.0", "state": "active"},
+                {"name": "ingress-nginx", "version": "4.11.0", "state": "upgrading"},
                 {"name": "metrics-server", "version": "3.12.1", "state": "active"},
             ]
         },
@@ -105,7 +173,7 @@ EXCHANGES = {
             "config_schema": '{"type":"object","properties":{"replicas":{"type":"integer"}}}',
             "install_by_default": False,
             "managed": False,
-            "supported_actions": ["Install", "Upgrade"],
+            "supported_actions": ALL_ACTIONS,
             # The newest does not fit this Kubernetes, so it stands behind the one that does.
             "newer_versions": [
                 {"version": "3.13.0", "minimum_cluster_version": "1.25.0", "upgradable": True},
@@ -289,21 +357,251 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("operation", ["install", "upgrade"])
+@pytest.mark.parametrize("operation", ["install", "upgrade", "configure", "plan"])
 @pytest.mark.parametrize("body", BAD, ids=lambda body: json.dumps(body) if not isinstance(body, bytes) else "bytes")
 async def test_a_malformed_request_is_refused_before_anything_is_asked(client, lifecycle, operation, body):
-    reply = await client.post(f"/clusters/{CLUSTER}/components/{operation}", body)
+    own = operation in {"configure", "plan"}
+    path = f"/addonry/v1/clusters/{CLUSTER}/{operation}" if own else f"/clusters/{CLUSTER}/components/{operation}"
+    reply = await client.post(path, body)
     assert (reply.status, reply.json["Code"]) == (400, "InvalidParameter")
     assert lifecycle.asked == []
 
 
-@pytest.mark.parametrize("policy", ["canary", "preserve", "x"])
-async def test_a_policy_that_is_not_served_is_refused_rather_than_ignored(client, lifecycle, policy):
+@pytest.mark.parametrize("member", ["policy", "edits"])
+@pytest.mark.parametrize("word", ["x", "Canary", "at-once"])
+async def test_a_policy_that_is_unknown_is_refused_with_the_known_ones_rather_than_ignored(
+    client, lifecycle, member, word
+):
     """A canary taken for an ordinary upgrade would move every pod at once."""
-    body = [{"component_name": "coredns", "next_version": "1.41.0", "policy": policy}]
+    body = [{"component_name": "coredns", "next_version": "1.41.0", member: word}]
     reply = await client.post(f"/clusters/{CLUSTER}/components/upgrade", body)
     assert (reply.status, reply.json["Code"]) == (400, "InvalidParameter")
+    allowed = {"policy": "overwrite or canary", "edits": "overwrite or preserve or none"}[member]
+    assert allowed in reply.json["Message"]
     assert lifecycle.asked == []
+
+
+@pytest.mark.parametrize(
+    ("members", "pace", "edits"),
+    [
+        ({}, Pace.AT_ONCE, Edits.OVERWRITE),
+        ({"policy": "overwrite"}, Pace.AT_ONCE, Edits.OVERWRITE),
+        ({"policy": None, "edits": None, "canary": None}, Pace.AT_ONCE, Edits.OVERWRITE),
+        ({"policy": "canary"}, Pace.CANARY, Edits.OVERWRITE),
+        ({"canary": True}, Pace.CANARY, Edits.OVERWRITE),
+        # Terraform always sends the published policy, so it cannot speak against a member of ours.
+        ({"policy": "overwrite", "canary": True, "edits": "none"}, Pace.CANARY, Edits.NONE),
+        ({"policy": "canary", "edits": "preserve"}, Pace.CANARY, Edits.PRESERVE),
+    ],
+)
+async def test_the_policy_of_an_upgrade_says_how_fast_and_what_becomes_of_edits(
+    client, lifecycle, members, pace, edits
+):
+    body = [{"component_name": "coredns", "next_version": "1.41.0", **members}]
+    assert (await client.post(f"/clusters/{CLUSTER}/components/upgrade", body)).status == 200
+    assert ("upgrade", CLUSTER, (UpgradeRequest("coredns", "1.41.0", edits=edits, pace=pace),), KEY) in lifecycle.asked
+
+
+async def test_an_install_may_be_a_canary_too(client, lifecycle):
+    await client.post(f"/clusters/{CLUSTER}/components/install", [{"name": "cert-manager", "canary": True}])
+    assert ("install", CLUSTER, (InstallRequest("cert-manager", pace=Pace.CANARY),), KEY) in lifecycle.asked
+
+
+# Modify, configure, uninstall and plan
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"config": '{"replicas":3,"zones":{"a":1}}'},
+        # ecctl and the classic CLI send the parameters themselves.
+        {"replicas": 3, "zones": {"a": 1}},
+    ],
+)
+async def test_a_modification_replaces_the_keys_it_names_and_no_other(client, lifecycle, body):
+    """Whether ACK merges is not documented; Terraform compares the keys it manages only, so the others have to stay."""
+    status = lifecycle.statuses[CLUSTER]["coredns"]
+    found = replace(status.component.found, values={"replicas": 2, "zones": {"b": 2}, "kept": True})
+    changed = replace(status, component=replace(status.component, found=found))
+    lifecycle.statuses[CLUSTER] = {"coredns": changed}
+    reply = await client.post(f"/clusters/{CLUSTER}/components/coredns/config", body)
+    assert (reply.status, reply.json) == (200, {})
+    wanted = ConfigureRequest("coredns", {"replicas": 3, "zones": {"a": 1}, "kept": True})
+    assert ("configure", CLUSTER, (wanted,), KEY) in lifecycle.asked
+
+
+@pytest.mark.parametrize("body", [None, {}, {"config": ""}, {"config": "[]"}, {"config": "{"}, [], "x", b"{nope"])
+async def test_a_modification_without_values_is_refused_before_anything_is_asked(client, lifecycle, body):
+    reply = await client.post(f"/clusters/{CLUSTER}/components/coredns/config", body)
+    assert (reply.status, reply.json["Code"]) == (400, "InvalidParameter")
+    assert lifecycle.asked == []
+
+
+@pytest.mark.parametrize("name", ["cert-manager", "nothing"])
+async def test_what_is_not_installed_can_be_neither_modified_nor_uninstalled(client, name):
+    """Terraform takes AddonNotFound for 'gone already'."""
+    for path, body in [(f"{name}/config", {"config": "{}"}), ("uninstall", [{"name": name}])]:
+        reply = await client.post(f"/clusters/{CLUSTER}/components/{path}", body)
+        assert (reply.status, reply.json["Code"]) == (404, "AddonNotFound")
+
+
+async def test_a_modification_of_an_alias_is_one_of_the_component(client, lifecycle):
+    await client.post(f"/clusters/{CLUSTER}/components/metric-server/config", {"replicas": 3})
+    assert ("configure", CLUSTER, (ConfigureRequest("metrics-server", {"replicas": 3}),), KEY) in lifecycle.asked
+
+
+async def test_new_values_are_the_whole_of_them_where_addonry_itself_is_asked(client, lifecycle):
+    """A merge could never take a key away."""
+    body = [{"name": "coredns", "config": {}, "edits": "none"}, {"name": "metrics-server", "config": '{"a":1}'}]
+    assert (await client.post(f"/addonry/v1/clusters/{CLUSTER}/configure", body)).json == ACCEPTED
+    wanted = (ConfigureRequest("coredns", {}, Edits.NONE), ConfigureRequest("metrics-server", {"a": 1}))
+    assert ("configure", CLUSTER, wanted, KEY) in lifecycle.asked
+
+
+@pytest.mark.parametrize("item", [{}, {"config": None}, {"config": ""}])
+async def test_values_that_are_missing_are_not_taken_for_none_at_all(client, lifecycle, item):
+    """That would throw the present ones away."""
+    for path, more in [("configure", {}), ("plan", {"action": "configure"})]:
+        body = [{"name": "coredns", **more, **item}]
+        reply = await client.post(f"/addonry/v1/clusters/{CLUSTER}/{path}", body)
+        assert (reply.status, reply.json["Code"]) == (400, "InvalidParameter")
+    assert not [asked for asked in lifecycle.asked if asked[0] in {"configure", "plan"}]
+
+
+async def test_an_uninstall_names_its_components(client, lifecycle):
+    body = [{"name": "coredns", "cleanup_cloud_resources": None}, {"name": "metrics-server"}]
+    await client.post(f"/clusters/{CLUSTER}/components/uninstall", body)
+    assert ("uninstall", CLUSTER, ("coredns", "metrics-server"), KEY) in lifecycle.asked
+
+
+@pytest.mark.parametrize("body", [[], None, {}, [{}], [{"name": ""}], [{"name": "a"}, {"name": "a"}], ["coredns"]])
+async def test_an_uninstall_of_nothing_in_particular_is_refused(client, lifecycle, body):
+    reply = await client.post(f"/clusters/{CLUSTER}/components/uninstall", body)
+    assert (reply.status, reply.json["Code"]) == (400, "InvalidParameter")
+    assert lifecycle.asked == []
+
+
+async def test_a_plan_is_of_what_would_usually_be_asked_for_unless_it_says_otherwise(client, lifecycle):
+    body = [
+        {"name": "cert-manager", "canary": True},
+        {"name": "metric-server", "version": "3.13.0", "edits": "none"},
+        {"name": "coredns", "action": "configure", "config": '{"a":1}', "edits": "preserve"},
+        {"name": "ingress-nginx", "action": "upgrade", "config": {}},
+    ]
+    told = (await client.post(f"/addonry/v1/clusters/{CLUSTER}/plan", body)).json["changes"]
+    assert [each["action"] for each in told] == ["install", "upgrade", "configure", "upgrade"]
+    [asked] = [each for each in lifecycle.asked if each[0] == "plan"]
+    assert asked[2] == (
+        InstallRequest("cert-manager", pace=Pace.CANARY),
+        UpgradeRequest("metric-server", "3.13.0", edits=Edits.NONE),
+        ConfigureRequest("coredns", {"a": 1}, Edits.PRESERVE),
+        UpgradeRequest("ingress-nginx", values={}),
+    )
+
+
+async def test_a_plan_that_the_cluster_objects_to_says_so(client, lifecycle):
+    change = a_change("coredns", status=Status.QUEUED, trouble=Trouble("FieldConflict", "kubectl owns it.", "Ask."))
+
+    async def plan(cluster, requests):
+        return (PlannedChange(change, None, None),)
+
+    lifecycle.plan = plan
+    told = (await client.post(f"/addonry/v1/clusters/{CLUSTER}/plan", [{"name": "coredns"}])).json["changes"][0]
+    assert told["error"] == {
+        "code": "AddonOperationFailed.ResourceExists",
+        "message": "kubectl owns it.",
+        "remedy": "Ask.",
+    }
+    assert (told["point_of_no_return"], told["seconds"]) == ("", None)
+
+
+async def test_an_unknown_action_of_a_plan_is_refused(client, lifecycle):
+    reply = await client.post(f"/addonry/v1/clusters/{CLUSTER}/plan", [{"name": "coredns", "action": "uninstall"}])
+    assert (reply.status, reply.json["Code"]) == (400, "InvalidParameter")
+    assert "install or upgrade or configure" in reply.json["Message"]
+    assert lifecycle.asked == []
+
+
+# Pause, resume and cancel
+
+
+def stand(lifecycle, **members):
+    """The live task of ingress-nginx as it then stands."""
+    history = lifecycle.histories[LIVE_TASK]
+    change = replace(history.task.change, **{key: members.pop(key) for key in ("plan", "position") if key in members})
+    status = members.get("status", history.task.status)
+    task = replace(history.task, changes=(replace(change, status=status),), **members)
+    lifecycle.histories[LIVE_TASK] = replace(history, task=task)
+
+
+WAYS = [f"/tasks/{LIVE_TASK}", f"/clusters/{CLUSTER}/components/ingress-nginx"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_pause_resume_and_cancel_give_the_same_picture_by_task_and_by_component(client, lifecycle, way):
+    """Clients poll DescribeTaskInfo for paused, running and canceled."""
+    stand(lifecycle, status=Status.QUEUED, position=0)
+
+    async def after(what):
+        assert (await client.post(f"{way}/{what}")).json == {}
+        return (await client.get(f"/tasks/{LIVE_TASK}")).json["state"]
+
+    assert [await after(what) for what in ("pause", "resume", "cancel")] == ["paused", "running", "canceled"]
+    assert {each[2] for each in lifecycle.asked if each[0] in {"pause", "resume", "cancel"}} == {KEY}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("what", ["pause", "cancel"])
+async def test_asking_twice_is_no_error(client, lifecycle, way, what):
+    for _ in range(2):
+        assert (await client.post(f"{way}/{what}")).status == 200
+    told = (await client.get(f"/tasks/{LIVE_TASK}")).json
+    assert (told["state"], told["wish"], told["outputs"]["wish"]) == ("running", what, what)
+
+
+async def test_resuming_what_runs_has_no_effect(client, lifecycle):
+    assert (await client.post(f"/tasks/{LIVE_TASK}/resume")).status == 200
+    assert lifecycle.histories[LIVE_TASK].task.wish is None
+
+
+@pytest.mark.parametrize("what", ["pause", "resume", "cancel"])
+async def test_a_task_that_has_ended_is_in_no_state_for_it(client, what):
+    reply = await client.post(f"/tasks/{TASK}/{what}")
+    assert (reply.status, reply.json["Code"]) == (400, "BadRequest")
+    assert "success" in reply.json["Message"]
+
+
+@pytest.mark.parametrize("what", ["pause", "resume", "cancel"])
+async def test_a_task_about_a_cluster_itself_has_nothing_to_move(client, lifecycle, what):
+    """It has ended when its id is told, and has no components that could be asked for their state."""
+    lifecycle.histories[TASK] = TaskHistory(a_task(kind=TaskKind.REGISTER, status=Status.SUCCESS), (), ())
+    reply = await client.post(f"/tasks/{TASK}/{what}")
+    assert (reply.status, reply.json["Code"]) == (400, "BadRequest")
+
+
+@pytest.mark.parametrize("what", ["pause", "resume", "cancel"])
+async def test_an_unknown_task_cannot_be_moved(client, what):
+    reply = await client.post(f"/tasks/T-0/{what}")
+    assert (reply.status, reply.json["Code"]) == (404, "ErrorTaskNotFound")
+
+
+@pytest.mark.parametrize("what", ["pause", "resume", "cancel"])
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [("coredns", 400, "BadRequest"), ("cert-manager", 404, "AddonNotFound"), ("nothing", 404, "AddonNotFound")],
+)
+async def test_a_component_without_a_task_is_told_apart_from_one_that_is_not_there(client, what, name, status, code):
+    """404 would tell Terraform that the component is gone."""
+    reply = await client.post(f"/clusters/{CLUSTER}/components/{name}/{what}")
+    assert (reply.status, reply.json["Code"]) == (status, code)
+    assert ("Addon status not match" in reply.json["Message"]) == (code == "BadRequest")
+
+
+async def test_a_component_being_installed_can_be_canceled_by_its_name(client, lifecycle):
+    change = a_change("cert-manager", kind=TaskKind.INSTALL, status=Status.QUEUED)
+    lifecycle.histories[TaskId("T-9")] = TaskHistory(a_task(change, task="T-9"), (), ())
+    assert (await client.post(f"/clusters/{CLUSTER}/components/cert-manager/cancel")).status == 200
+    assert (await client.get("/tasks/T-9")).json["state"] == "canceled"
 
 
 @pytest.mark.parametrize(
@@ -417,12 +715,24 @@ async def test_add_ons_of_a_cluster_are_all_that_is_installed_or_installable(cli
     }
     told = (await client.get(f"/addons?cluster_id={CLUSTER}")).json["addons"]
     assert [(each["name"], each["version"], each["supported_actions"]) for each in told] == [
-        ("cert-manager", "1.16.0", ["Install", "Upgrade"]),
-        ("coredns", "1.40.0", ["Install", "Upgrade"]),
-        ("ingress-nginx", "4.12.0", ["Install", "Upgrade"]),
-        ("metrics-server", "3.13.0", ["Install", "Upgrade"]),
-        ("by-hand", "1.0.0", []),
+        ("cert-manager", "1.16.0", ALL_ACTIONS),
+        ("coredns", "1.40.0", ALL_ACTIONS),
+        ("ingress-nginx", "4.12.0", ALL_ACTIONS),
+        ("metrics-server", "3.13.0", ALL_ACTIONS),
+        ("by-hand", "1.0.0", ["Uninstall"]),
     ]
+
+
+async def test_only_what_works_is_among_the_supported_actions(client, lifecycle):
+    """Terraform offers what stands here; a plain workload takes no values, and what is required stays."""
+    status = a_status("coredns")
+    required = replace(status, entry=replace(status.entry, required=True))
+    placement = Placement(SourceKind.WORKLOAD, "kube-system", "coredns", "Deployment")
+    component = status.component
+    workload = replace(status, component=replace(component, found=replace(component.found, placement=placement)))
+    lifecycle.statuses[CLUSTER] = {"required": required, "workload": workload}
+    told = (await client.get(f"/addons?cluster_id={CLUSTER}")).json["addons"]
+    assert [each["supported_actions"] for each in told] == [["Install", "Upgrade", "Modify"], ["Install", "Upgrade"]]
 
 
 async def test_add_ons_without_a_cluster_are_the_catalog_for_a_kubernetes(client):
@@ -641,14 +951,14 @@ async def test_a_task_tells_its_stages_events_and_results(client):
             "start_time": "2026-11-23 08:00:00",
             "end_time": "2026-11-23 08:00:00",
             "message": "ready",
-            "outputs": {"name": "preflight", "component": "coredns"},
+            "outputs": {"name": "preflight", "component": "coredns", "stall": ""},
         },
         {
             "state": "running",
             "start_time": "2026-11-23 08:00:00",
             "end_time": "",
             "message": "",
-            "outputs": {"name": "rollout", "component": "coredns"},
+            "outputs": {"name": "rollout", "component": "coredns", "stall": ""},
         },
     ]
     assert told["events"][0] == {
@@ -673,6 +983,49 @@ async def test_a_task_under_way_tells_where_it_stands(client, lifecycle):
     assert told["task_result"][0]["note"] == "1 of 2 updated"
     # It has met trouble and walks back; it has not failed yet.
     assert told["error"] == {"code": "", "message": ""}
+
+
+async def test_a_stalled_task_names_the_reason_where_each_client_can_see_it(client, lifecycle):
+    """The official SDKs drop members they do not know; stages and outputs are what they hand on."""
+    note = "1 of 2 updated; container x is in ImagePullBackOff"
+    change = a_change(
+        "coredns", status=Status.RUNNING, position=2, percent=40, note=note, stall="ImagePullBackOff",
+        remarks=("spec.replicas is taken from kubectl.",),
+    )  # fmt: skip
+    began = StepRecord(ComponentName("coredns"), StepName.ROLLOUT, NOW)
+    earlier = StepRecord(ComponentName("coredns"), StepName.APPLY, NOW, NOW, ok=True, message="revision 2")
+    lifecycle.histories[TASK] = TaskHistory(a_task(change), (earlier, began), (), seconds_left=12.4)
+    told = (await client.get(f"/tasks/{TASK}")).json
+    assert [(each["message"], each["outputs"]["stall"]) for each in told["stages"]] == [
+        ("revision 2", ""),
+        (note, "ImagePullBackOff"),
+    ]
+    assert told["outputs"] == {"percent": 40, "seconds_left": 12, "stall": "ImagePullBackOff", "wish": ""}
+    assert (told["percent"], told["seconds_left"]) == (40, 12)
+    [result] = told["task_result"]
+    assert (result["stall"], result["remarks"]) == ("ImagePullBackOff", ["spec.replicas is taken from kubectl."])
+    assert (result["canary"], result["edits"], result["steps"]) == (
+        False,
+        "overwrite",
+        ["preflight", "apply", "rollout"],
+    )
+
+
+async def test_a_canceled_task_says_so_without_an_error(client, lifecycle):
+    change = a_change("coredns", status=Status.CANCELED)
+    lifecycle.histories[TASK] = TaskHistory(replace(a_task(change), canceled=True), (), ())
+    told = (await client.get(f"/tasks/{TASK}")).json
+    assert (told["state"], told["is_canceled"], told["current_stage"]) == ("canceled", True, "")
+    assert told["error"] == {"code": "", "message": ""}
+    assert (told["task_result"][0]["status"], told["task_result"][0]["state"]) == ("failed", "canceled")
+
+
+async def test_a_paused_task_tells_before_which_step_it_rests(client, lifecycle):
+    change = a_change("coredns", status=Status.PAUSED, position=1, percent=10)
+    lifecycle.histories[TASK] = TaskHistory(a_task(change), (), ())
+    told = (await client.get(f"/tasks/{TASK}")).json
+    assert (told["state"], told["current_stage"], told["percent"]) == ("paused", "apply", 10)
+    assert told["task_result"][0]["status"] == "initial"
 
 
 async def test_a_task_that_waits_to_start_is_running_to_the_outside(client, lifecycle):
@@ -717,17 +1070,20 @@ async def test_an_unknown_task_is_told(client):
 @pytest.mark.parametrize(
     ("query", "count"),
     [
-        ("", 2),
+        ("", 3),
         ("?state=success", 1),
         ("?state=fail", 1),
         ("?state=failed", 1),
-        ("?state=running", 0),
+        ("?state=running", 1),
+        ("?state=paused", 0),
+        ("?state=canceled", 0),
         ("?state=unheard-of", 0),
-        ("?task_type=cluster_addon_upgrade", 2),
+        ("?task_type=cluster_addon_upgrade", 3),
         ("?task_type=cluster_addon_install", 0),
+        ("?task_type=cluster_addon_modify", 0),
         ("?task_type=cluster_upgrade", 0),
         ("?page_size=1", 1),
-        ("?page_size=1&page_number=3", 0),
+        ("?page_size=1&page_number=4", 0),
     ],
 )
 async def test_tasks_are_listed_and_filtered(client, query, count):
@@ -754,7 +1110,7 @@ async def test_pages_can_be_walked_by_token(client, lifecycle):
         told = (await client.get(f"/clusters/{CLUSTER}/tasks{query}")).json
         seen += [each["task_id"] for each in told["tasks"]]
         token = told["next_token"]
-    assert len(seen) == len(set(seen)) == 7
+    assert len(seen) == len(set(seen)) == 8
 
 
 async def test_a_token_that_we_did_not_give_is_refused(client):
@@ -797,8 +1153,8 @@ async def test_components_are_told_with_their_owner_and_findings(client):
             "remedy": "Wait until it has ended.",
         }
     ]
-    assert ingress["task"] is None
-    assert told["cert-manager"]["installed"] is False
+    assert (ingress["task"]["state"], ingress["task"]["percent"], ingress["task"]["stall"]) == ("running", 40, "")
+    assert (told["cert-manager"]["installed"], told["cert-manager"]["task"]) == (False, None)
     assert told["coredns"]["target"] == ""
     failed = told["metrics-server"]["task"]
     assert (failed["state"], failed["status"], failed["percent"]) == ("fail", "Failed", 60)

@@ -157,6 +157,9 @@ async def test_ready_to_upgrade_follows_the_blocking_findings_alone(client, life
         (TaskKind.INSTALL, Status.RUNNING, "Running"),
         (TaskKind.UPGRADE, Status.QUEUED, "Upgrading"),
         (TaskKind.UPGRADE, Status.RUNNING, "Upgrading"),
+        (TaskKind.UPGRADE, Status.PAUSED, "Paused"),
+        (TaskKind.CONFIGURE, Status.RUNNING, "Running"),
+        (TaskKind.UNINSTALL, Status.RUNNING, "Running"),
     ],
 )
 async def test_a_task_under_way_has_begun_and_not_ended(client, lifecycle, kind, status, word):
@@ -178,6 +181,28 @@ async def test_a_failed_task_says_why_and_what_to_do(client, lifecycle):
     assert told["tasks"]["finished_at"] == "2026-11-23T08:00:41Z"
     assert told["tasks"]["message"] == words
     assert told["tasks"]["error"] == {"code": "AddonOperationFailed.WaitForAddonReadyTimeout", "message": words}
+
+
+async def test_a_canceled_task_is_told_as_such_and_not_as_an_error(client, lifecycle):
+    told = await tell(client, lifecycle, a_status("a", change=a_change("a", status=Status.CANCELED)))
+    assert told["tasks"] == {
+        "created_at": "2026-11-23T08:00:00Z",
+        "finished_at": "2026-11-23T08:00:41Z",
+        "is_canceled": True,
+        "status": "Canceled",
+    }
+
+
+async def test_what_was_uninstalled_has_an_empty_version_and_a_success(client, lifecycle):
+    change = a_change("a", kind=TaskKind.UNINSTALL, status=Status.SUCCESS)
+    told = await tell(client, lifecycle, a_status("a", version=None, change=change))
+    assert (told["addon_info"]["version"], told["tasks"]["status"]) == ("", "Success")
+
+
+async def test_a_modification_that_ended_well_is_a_success_though_nothing_was_ever_upgraded(client, lifecycle):
+    """Terraform waits ten minutes for the word."""
+    told = await tell(client, lifecycle, a_status("a", change=a_change("a", kind=TaskKind.CONFIGURE)))
+    assert told["tasks"]["status"] == "Success"
 
 
 async def test_a_task_that_rolls_back_is_still_under_way(client, lifecycle):

@@ -1,13 +1,16 @@
 """Each of our words has its published one."""
 
+import inspect
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from addonry.gateway import vocabulary
 from addonry.model.clusters import Reach
-from addonry.model.tasks import LIVE, EventLevel, Status, TaskKind, Trouble
-from addonry.rules.health import FATAL
+from addonry.model.tasks import LIVE, EventLevel, Status, TaskKind, Trouble, Wish
+from addonry.rules import task_moves
+from addonry.rules.health import FATAL, refusal
 from tests.wire.fakes import a_change
 
 STATUSES = {"Upgrading", "Success", "Failed", "Running", "Paused", "Canceled"}
@@ -20,16 +23,22 @@ INSTANCES = {"active", "updating", "upgrading", "deleting", "initial"}
 def test_every_status_of_every_kind_has_its_published_words(status, kind):
     change = a_change("coredns", kind=kind, status=status)
     assert vocabulary.status_of(change) in STATUSES
-    assert vocabulary.TASK_STATE[status] in STATES
-    assert vocabulary.RESULT[status] in {"initial", "success", "failed"}
+    assert vocabulary.STATUS[status].state in STATES
+    assert vocabulary.STATUS[status].result in {"initial", "success", "failed"}
     assert vocabulary.instance_state(change) in INSTANCES
-    assert vocabulary.TASK_TYPE[kind].startswith("cluster_")
+    assert vocabulary.KIND[kind].task_type.startswith("cluster_")
+
+
+def test_the_tables_have_a_row_for_everything_and_none_for_nothing():
+    """A status without a row would be a KeyError in every answer that mentions the task."""
+    assert set(vocabulary.STATUS) == set(Status)
+    assert set(vocabulary.KIND) == set(TaskKind)
 
 
 def test_a_task_ends_in_a_word_that_clients_stop_at():
     """Terraform polls for success, fail and failed, and for Success and Failed."""
     for status in set(Status) - LIVE:
-        assert vocabulary.TASK_STATE[status] in {"success", "fail", "canceled"}
+        assert vocabulary.STATUS[status].state in {"success", "fail", "canceled"}
         assert vocabulary.status_of(a_change("a", status=status)) in {"Success", "Failed", "Canceled"}
 
 
@@ -42,6 +51,13 @@ def test_a_task_ends_in_a_word_that_clients_stop_at():
         (TaskKind.UPGRADE, Status.RUNNING, "Upgrading", "upgrading"),
         (TaskKind.UPGRADE, Status.SUCCESS, "Success", "active"),
         (TaskKind.INSTALL, Status.FAILED, "Failed", "active"),
+        (TaskKind.UPGRADE, Status.PAUSED, "Paused", "upgrading"),
+        (TaskKind.UPGRADE, Status.CANCELED, "Canceled", "active"),
+        (TaskKind.CONFIGURE, Status.RUNNING, "Running", "updating"),
+        (TaskKind.CONFIGURE, Status.PAUSED, "Paused", "updating"),
+        (TaskKind.CONFIGURE, Status.SUCCESS, "Success", "active"),
+        (TaskKind.UNINSTALL, Status.RUNNING, "Running", "deleting"),
+        (TaskKind.UNINSTALL, Status.SUCCESS, "Success", "active"),
     ],
 )
 def test_the_vocabularies_stand_side_by_side(kind, status, word, instance):
@@ -56,10 +72,13 @@ def test_every_reach_and_level_has_its_word():
 
 def test_a_filter_finds_what_it_names():
     for status in Status:
-        assert status in vocabulary.STATE_FILTER[vocabulary.TASK_STATE[status]]
+        assert status in vocabulary.statuses_in(vocabulary.STATUS[status].state)
+    assert vocabulary.statuses_in("running") == (Status.QUEUED, Status.RUNNING)
+    assert vocabulary.statuses_in("cancelled") == (Status.CANCELED,)
+    assert vocabulary.statuses_in("unheard-of") == ()
     for kind in TaskKind:
-        assert vocabulary.KIND_FILTER[vocabulary.TASK_TYPE[kind]] is kind
-        assert vocabulary.event_type(kind) == vocabulary.TASK_TYPE[kind]
+        assert vocabulary.KIND_FILTER[vocabulary.KIND[kind].task_type] is kind
+        assert vocabulary.event_type(kind) == vocabulary.KIND[kind].task_type
     assert vocabulary.event_type("something else") == "cluster_modify"
 
 
@@ -71,9 +90,21 @@ def test_troubles_have_published_codes_where_there_are_some():
 
 def test_every_stall_of_a_rollout_has_a_published_code():
     assert set(vocabulary.TROUBLE) >= FATAL
+    assert vocabulary.TROUBLE[refusal("exceeded quota: pods")] == vocabulary.NOT_READY
+    for said in ('failed calling webhook "x"', 'admission webhook "x" denied the request'):
+        assert vocabulary.TROUBLE[refusal(said)] == vocabulary.WEBHOOK
     # What is told of itself is one of ours; the published ones come from the page on troubleshooting components.
     published = {"APIServerUnreachable", "UserForbidden", "ResourceExists", "ErrApplyingPatch", "ResourceNotFound"}
-    assert set(vocabulary.TROUBLE.values()) <= published | {"ReleaseNameInUse", vocabulary.NOT_READY}
+    published |= {"ReleaseNameInUse", vocabulary.NOT_READY, vocabulary.WEBHOOK}
+    assert set(vocabulary.TROUBLE.values()) <= published
+
+
+def test_what_a_move_tells_has_an_action_of_its_own():
+    """Every reason that the rules tell an event with is one that a reader of a task's events may look for."""
+    source = inspect.getsource(task_moves)
+    reasons = set(re.findall(r'_event\(\w+, \w+, "(\w+)"', source)) | {f"{wish.capitalize()}Asked" for wish in Wish}
+    assert {"Started", "Paused", "Canceled", "Stalled", "PauseAsked"} <= reasons
+    assert reasons <= set(vocabulary.ACTION)
 
 
 def test_times_are_utc_in_each_published_format():

@@ -134,6 +134,10 @@ _STYLES = {
     "Success": "green",
     "success": "green",
     "running": "cyan",
+    "paused": "yellow",
+    "Paused": "yellow",
+    "canceled": "yellow",
+    "Canceled": "yellow",
     "Upgrading": "cyan",
     "Running": "cyan",
 }

@@ -24,8 +24,9 @@ from addonry.cli.commands.status import OPERATION, read_status, status_table
 from addonry.cli.errors import Failed
 from addonry.cli.output import print_table
 from addonry.cli.plain_api import PlainApi
-from addonry.cli.progress import SUCCESSES, follow
+from addonry.cli.progress import SUCCESSES, follow, is_paused_canary
 from addonry.cli.session import Session
+from addonry.cli.values import present_values
 
 CLUSTER: Final = "sim-1"
 UPGRADED: Final = {"metrics-server": "3.13.0", "coredns": "v1.13.1", "ingress-nginx": "4.13.3"}
@@ -33,6 +34,8 @@ RELEASES: Final = {"metrics-server": "kube-system", "ingress-nginx": "ingress-ng
 """Of those, the ones that Helm installed, and where."""
 BROKEN: Final = ("node-problem-detector", "2.3.15", "2.3.14")
 """Component, the version that is broken on purpose, and the one that runs."""
+TRIED: Final = ("metrics-server", "150m")
+"""Component, and the CPU that its pods are made to ask for."""
 WORKLOADS: Final = ("/deployments/", "/daemonsets/", "/statefulsets/")
 
 
@@ -156,6 +159,30 @@ class Story:
         self.claim(what, image.endswith(f":{UPGRADED['coredns']}"), image)
         self.claim("no workload was deleted on the way", not self._deleted(), self._deleted())
 
+    def try_on_first_pods(self) -> None:
+        """Give a component other values, on its first pods only; look at the cluster, and let it go on."""
+        name, cpu = TRIED
+        wanted = {**present_values(self.session, self.cluster_id, name), "resources": {"requests": {"cpu": cpu}}}
+        body = [{"name": name, "config": json.dumps(wanted), "canary": True}]
+        path = f"/addonry/v1/clusters/{segment(self.cluster_id)}/configure"
+        self.task = str(self.session.client.post(path, body)["task_id"])
+        click.echo(f"   task {self.task}: {name} is to ask for {cpu} CPU")
+        told = follow(self.session, self.task, until=is_paused_canary)
+        self.claim("the task is paused after the first pods", is_paused_canary(told), told["state"])
+        deployment = f"/apis/apps/v1/namespaces/{RELEASES[name]}/deployments/{name}"
+        status = self.api.get(deployment)["status"]
+        both = 0 < status.get("updatedReplicas", 0) < status["replicas"]
+        self.claim("a pod with the old values is still there beside the new one", both, status)
+        self.session.client.post(f"/tasks/{segment(self.task)}/resume", action="ResumeTask")
+        click.echo(f"   addonry resume {self.task}")
+        told = follow(self.session, self.task)
+        self.claim("the task went on and ended well", told["state"] in SUCCESSES, told.get("error"))
+        now = self.api.get(deployment)
+        asked = now["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["cpu"]
+        status = now["status"]
+        done = asked == cpu and status.get("updatedReplicas") == status["replicas"]
+        self.claim(f"every pod of {name} asks for {cpu} CPU, and none is left of before", done, status)
+
     def break_and_roll_back(self) -> None:
         """Upgrade to a version whose image cannot be pulled."""
         name, version, before = BROKEN
@@ -216,6 +243,7 @@ PARTS: Final[tuple[tuple[str, Callable[[Story], None]], ...]] = (
     ("Ask for the status", Story.status),
     ("Upgrade three components, and kill the service half-way", Story.upgrade_and_kill),
     ("Start it again, and watch it finish", Story.recover),
+    ("Try other values on the first pods only, look, and go on", Story.try_on_first_pods),
     ("Upgrade to a broken version, which rolls itself back", Story.break_and_roll_back),
     ("DescribeClusterAddonsUpgradeStatus in JSON and XML", Story.answer),
 )

@@ -5,10 +5,10 @@ The task row is the truth; the engine's queue only hands it out. What the engine
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from addonry.engine.membership import SHARE_OF_LIFE, Lease, Pulse, Roll
 from addonry.model.ids import TaskId
 from addonry.model.tasks import Event, Outcome, StepRecord, Task, Wish
 
@@ -74,7 +74,10 @@ class Engine(Protocol):
         ...
 
     async def start(self, log: TaskLog, steps: Steps) -> None:
-        """Begin to carry tasks out, first those that a dead worker left. Call once."""
+        """Begin to carry tasks out, first those that a dead worker left. Call once.
+
+        On a database of many workers this process is on the roll from then on, and ends when it is taken for dead.
+        """
         ...
 
     async def stop(self) -> None:
@@ -97,14 +100,29 @@ class EngineSettings:
     """The longest one call of a step may take."""
     crash_limit: int = 5
     """A task whose worker died more often than this in a row is not run again as it is."""
-    lock_file: Path | None = None
+    pulse: Pulse = field(default_factory=Pulse)
+    """How workers on one database know of each other."""
 
 
-def open_engine(settings: EngineSettings) -> Engine:
-    """The engine on a database whose schema exists."""
+def open_engine(settings: EngineSettings, *, roll: Roll | None = None, lease: Lease | None = None) -> Engine:
+    """The engine on a database whose schema exists.
+
+    Where several processes share it, *roll* is their register and *lease* is kept for this one.
+    """
     from addonry.engine.queue import DbosEngine
 
-    return DbosEngine(settings)
+    return DbosEngine(settings, roll=roll, lease=lease)
 
 
-__all__ = ["Engine", "EngineSettings", "Step", "Steps", "TaskLog", "open_engine"]
+__all__ = [
+    "SHARE_OF_LIFE",
+    "Engine",
+    "EngineSettings",
+    "Lease",
+    "Pulse",
+    "Roll",
+    "Step",
+    "Steps",
+    "TaskLog",
+    "open_engine",
+]

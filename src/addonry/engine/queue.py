@@ -4,7 +4,8 @@ DBOS hands out runs of tasks and knows nothing else of them: no DBOS steps, even
 let a step run twice and its progress would be stored a second time (docs/decisions/0001-engine.md). Its tables may
 be thrown away at any time; ``worker.reconcile`` rebuilds them from the task rows. All calls to it are in this module:
 ``migrate``, ``launch``, ``workflow``, ``destroy``, and the client's ``register_queue``, ``enqueue_in_transaction``,
-``list_workflows`` and ``delete_workflows`` (https://docs.dbos.dev/python/reference/client).
+``list_workflows``,
+``resume_workflows`` and ``delete_workflows`` (https://docs.dbos.dev/python/reference/client).
 """
 
 import asyncio
@@ -13,15 +14,17 @@ import logging
 import random
 import time
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from dbos import DBOS, DBOSClient, DBOSConfig, WorkflowSerializationFormat
 
 from addonry.engine import EngineSettings, Steps, TaskLog
+from addonry.engine.membership import SHARE_OF_LIFE, Lease, Membership, Roll
 from addonry.engine.runner import LONGEST_PAUSE, Clockwork, Limits, drive
 from addonry.engine.wishes import Ear, Watch
-from addonry.engine.worker import Lanes, alone, executor_id, reconcile, run_id
+from addonry.engine.worker import Lanes, executor_id, reconcile, run_id
 from addonry.model.errors import AddonryError, StoreUnavailable
 from addonry.model.ids import TaskId
 
@@ -52,8 +55,21 @@ def real_clock() -> Clockwork:
 class DbosEngine:
     """See ``engine.Engine``. One per process: DBOS itself is one per process."""
 
-    def __init__(self, settings: EngineSettings, *, clock: Clockwork | None = None) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        clock: Clockwork | None = None,
+        roll: Roll | None = None,
+        lease: Lease | None = None,
+    ) -> None:
         self._settings = settings
+        self._worker = executor_id(settings.database_url)
+        self._membership: Membership | None = None
+        if roll is not None:
+            pulse = settings.pulse
+            lease = lease or Lease(pulse.time_to_live * SHARE_OF_LIFE)
+            self._membership = Membership(roll, self._worker, pulse=pulse, lease=lease)
         self._limits = Limits(step_seconds=settings.step_seconds, crash_limit=settings.crash_limit)
         self._clock = clock or real_clock()
         self._lanes = Lanes(settings.lanes)
@@ -62,7 +78,6 @@ class DbosEngine:
         self._watch: Watch | None = None
         self._beside: list[asyncio.Task[None]] = []
         self._stopping = False
-        self._held = contextlib.ExitStack()
 
     def enqueue(self, connection: "Connection", task: TaskId, *, run: int, cluster: str) -> None:
         """See ``engine.Engine``. Before ``start`` there is no queue yet: start finds the task by its row."""
@@ -86,10 +101,11 @@ class DbosEngine:
         )
 
     async def start(self, log: TaskLog, steps: Steps) -> None:
-        """See ``engine.Engine``. Raises DataDirectoryBusy."""
-        self._held.enter_context(alone(self._settings.lock_file))
+        """See ``engine.Engine``."""
         try:
             _quiet()
+            if self._membership is not None:
+                await self._membership.enter()
             self._client = await asyncio.to_thread(self._open_queue)
             self._watch = Watch(log, self._clock.sleep)
             self._launch(log, steps, self._watch)
@@ -101,6 +117,11 @@ class DbosEngine:
             asyncio.create_task(self._keep_house(log), name="engine housekeeping"),
             asyncio.create_task(self._watch.look_forever(), name="engine wishes"),
         ]
+        if (member := self._membership) is not None:
+            self._beside += [
+                asyncio.create_task(member.beat_forever(), name="engine heartbeat"),
+                asyncio.create_task(member.reap_forever(self._held, self._hand_out), name="engine reaper"),
+            ]
 
     async def stop(self) -> None:
         """See ``engine.Engine``."""
@@ -116,7 +137,9 @@ class DbosEngine:
         if client is not None:
             await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
             await asyncio.to_thread(client.destroy)
-        self._held.close()
+        if self._membership is not None:
+            # Only now: nothing of what was begun here goes on.
+            await self._membership.leave()
 
     def _open_queue(self) -> DBOSClient:
         url = self._settings.database_url
@@ -136,7 +159,7 @@ class DbosEngine:
             "name": APPLICATION,
             "system_database_url": self._settings.database_url,
             "application_version": APPLICATION_VERSION,
-            "executor_id": executor_id(self._settings.database_url),
+            "executor_id": self._worker,
             "log_level": "WARNING",
             "run_migrations": False,
             "sys_db_pool_size": 5,
@@ -226,6 +249,20 @@ class DbosEngine:
         )
         self._lanes.reset(each.queue_partition_key or "" for each in found)
         return frozenset(each.workflow_id for each in found)
+
+    def _held(self) -> dict[str, list[str]]:
+        """The runs that workers have taken and not ended, by worker."""
+        client = self._client
+        found: dict[str, list[str]] = {}
+        if client is not None:
+            for each in client.list_workflows(status="PENDING", queue_name=QUEUE, load_input=False, load_output=False):
+                found.setdefault(each.executor_id or "", []).append(each.workflow_id)
+        return found
+
+    def _hand_out(self, runs: Sequence[str]) -> None:
+        """Put runs of a dead worker back into the queue, each into its own partition."""
+        if self._client is not None:
+            self._client.resume_workflows(list(runs), queue_name=QUEUE)
 
     def _forget_finished(self) -> None:
         client = self._client

@@ -1,24 +1,20 @@
 """What a worker owes to the tasks beside carrying them out: that it is alone, and that none is forgotten.
 
 On SQLite one process works on the database, under a lock of the operating system; what it left when it died is handed
-out again by the queue at the next start. On PostgreSQL every process has an executor id of its own. Not done yet:
-heartbeat, lease and reaper, so there the tasks of a worker that died wait until ``reconcile`` is told that their runs
-are gone. ``DbosEngine`` asks ``live_runs`` for that; the heartbeat belongs there.
+out again by the queue at the next start. On PostgreSQL every process has an executor id of its own, and ``membership``
+sees to those that died.
 """
 
-import contextlib
 import logging
 import os
 import secrets
 import socket
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from addonry.engine import TaskLog
-from addonry.model.errors import DataDirectoryBusy
 from addonry.model.ids import TaskId
 
 if TYPE_CHECKING:
@@ -43,22 +39,6 @@ def executor_id(database_url: str) -> str:
     if database_url.startswith("sqlite"):
         return LOCAL
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-
-
-@contextlib.contextmanager
-def alone(lock_file: Path | None) -> Iterator[None]:
-    """Hold the lock; it goes with the process, however that ends. Raises DataDirectoryBusy."""
-    if lock_file is None:
-        yield
-        return
-    import fcntl
-
-    with lock_file.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataDirectoryBusy(f"Another worker holds {lock_file}.") from None
-        yield
 
 
 async def reconcile(

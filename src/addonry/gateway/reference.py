@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,8 @@ from addonry.gateway import vocabulary
 from addonry.gateway.errors import REFUSALS, WIRE, WireError
 from addonry.gateway.operation import Operation
 from addonry.gateway.operations import OPERATIONS, UNSERVED
+from addonry.gateway.operations.changes import Action, Policy
+from addonry.model.tasks import Edits
 
 OWN: Final = "/addonry/"
 """Where the paths of Addonry's own operations begin."""
@@ -42,6 +45,17 @@ def operations_page() -> str:
             "travels as text or base64 in the member `kubeconfig`, or in `user_data`, which the official SDKs can send.",
             "Other cluster types are refused with `InvalidParameter`. DeleteCluster forgets the cluster and leaves",
             "everything on it as it is.",
+            "",
+            "A task is paused and canceled as a whole, also when it is asked for by a component. The answers come at once;",
+            "poll DescribeTaskInfo for `paused`, `running` or `canceled`. Asking twice is no error.",
+            "",
+            f"`policy` of UpgradeClusterAddons is {_or(Policy)}. With `canary` the task is `paused` after the first pods of",
+            "the new version, goes on with ResumeTask and back with CancelTask. Bodies may hold more than ACK's members:",
+            "",
+            *_members(),
+            "",
+            "DescribeTaskInfo tells `percent`, `seconds_left`, the reason of a `stall` and a `wish` that is not granted yet",
+            "also in `outputs`, and the name of a stage in the stage's `outputs`, which the official SDKs hand on.",
             "",
             "## Addonry's own",
             "",
@@ -105,6 +119,31 @@ def _table(operations: Iterable[Operation]) -> list[str]:
             for each in operations
         ),
     ]
+
+
+def _members() -> list[str]:
+    configures = "ConfigureComponents, PlanChanges"
+    rows = {
+        "canary": (
+            f"InstallClusterAddons, UpgradeClusterAddons, {configures}",
+            "true is the policy `canary`, which ACK has for upgrades only",
+        ),
+        "edits": (
+            f"UpgradeClusterAddons, {configures}",
+            f"what becomes of fields that others have set: {_or(Edits)}; without it, `overwrite`",
+        ),
+        "action": (
+            "PlanChanges",
+            f"{_or(Action)}; without it, what is installed is upgraded and the rest installed",
+        ),
+    }
+    lines = [f"| `{name}` | {of} | {means} |" for name, (of, means) in rows.items()]
+    return ["| member | of | means |", "|---|---|---|", *lines]
+
+
+def _or(words: type[StrEnum]) -> str:
+    *others, last = (f"`{word}`" for word in words)
+    return f"{', '.join(others)} or {last}"
 
 
 def _troubles() -> list[str]:

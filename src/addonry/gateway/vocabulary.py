@@ -2,10 +2,11 @@
 
 ACK uses three vocabularies for progress (ack-api 09, section 1): ``tasks.status`` of the upgrade status
 (``Upgrading``, ``Success``), ``state`` of a task (``running``, ``fail``) and ``state`` of an instance (``active``).
-A test asks that each status and kind has its row.
+``STATUS`` and ``KIND`` hold them side by side; a test asks that each status and kind has its row.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,70 +16,86 @@ from addonry.model.tasks import LIVE, Change, EventLevel, Status, StepRecord, Ta
 ZERO_TIME: Final = "0001-01-01T00:00:00Z"
 """What stands for 'never' in the upgrade status."""
 
-# tasks.status, operations 1 and 2
-
 NEVER_TOUCHED: Final = "Success"
-"""No task ever ran on the component, and it works. Terraform waits for this word."""
+"""``tasks.status`` when no task ever ran on the component, and it works. Terraform waits for this word."""
 
 BROKEN: Final = "Failed"
 
-LIVE_STATUS: Final[Mapping[TaskKind, str]] = {
-    TaskKind.INSTALL: "Running",
-    TaskKind.UPGRADE: "Upgrading",
-    TaskKind.REGISTER: "Running",
-    TaskKind.REMOVE: "Running",
-}
-
-ENDED_STATUS: Final[Mapping[Status, str]] = {Status.SUCCESS: "Success", Status.FAILED: BROKEN}
-
 CANCELED: Final = "Canceled"
 
-
-def status_of(change: Change) -> str:
-    """The ``tasks.status`` of a component whose newest change this is."""
-    return LIVE_STATUS[change.kind] if change.status in LIVE else ENDED_STATUS[change.status]
+# Statuses and kinds, side by side
 
 
-# state of a task, operations 22 and 23
+@dataclass(frozen=True, slots=True)
+class StatusWords:
+    """The published words for where a task, or one change of it, stands."""
 
-TASK_STATE: Final[Mapping[Status, str]] = {
-    Status.QUEUED: "running",
-    Status.RUNNING: "running",
-    Status.SUCCESS: "success",
-    Status.FAILED: "fail",
+    state: str
+    """``state`` of a task, operations 22 and 23."""
+    result: str
+    """``status`` in ``task_result``; there are three words only."""
+    status: str = ""
+    """``tasks.status``, operations 1 and 2; empty: that of the kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindWords:
+    """The published words for what a task does."""
+
+    task_type: str
+    """Also the ``type`` of events."""
+    status: str = "Running"
+    """``tasks.status`` while it goes on."""
+    instance: str = "active"
+    """``state`` of the instance while it goes on, operations 16 and 17."""
+
+
+STATUS: Final[Mapping[Status, StatusWords]] = {
+    Status.QUEUED: StatusWords("running", "initial"),
+    Status.RUNNING: StatusWords("running", "initial"),
+    Status.PAUSED: StatusWords("paused", "initial", "Paused"),
+    Status.SUCCESS: StatusWords("success", "success", "Success"),
+    Status.FAILED: StatusWords("fail", "failed", BROKEN),
+    Status.CANCELED: StatusWords("canceled", "failed", CANCELED),
 }
 
-STATE_FILTER: Final[Mapping[str, tuple[Status, ...]]] = {
-    "running": (Status.QUEUED, Status.RUNNING),
-    "success": (Status.SUCCESS,),
-    "fail": (Status.FAILED,),
-    "failed": (Status.FAILED,),
+KIND: Final[Mapping[TaskKind, KindWords]] = {
+    TaskKind.INSTALL: KindWords("cluster_addon_install", instance="initial"),
+    TaskKind.UPGRADE: KindWords("cluster_addon_upgrade", "Upgrading", "upgrading"),
+    TaskKind.CONFIGURE: KindWords("cluster_addon_modify", instance="updating"),
+    TaskKind.UNINSTALL: KindWords("cluster_addon_uninstall", instance="deleting"),
+    TaskKind.REGISTER: KindWords("cluster_create"),
+    TaskKind.REMOVE: KindWords("cluster_delete"),
 }
-"""Which statuses a ``state`` in a query means; another one means none."""
 
-RESULT: Final[Mapping[Status, str]] = {
-    Status.QUEUED: "initial",
-    Status.RUNNING: "initial",
-    Status.SUCCESS: "success",
-    Status.FAILED: "failed",
-}
-"""``task_result`` of one component."""
+SAME_STATE: Final[Mapping[str, str]] = {"failed": "fail", "cancelled": "canceled", "succeeded": "success"}
+"""Other spellings of a task's ``state``, which clients know and may filter by."""
 
-TASK_TYPE: Final[Mapping[TaskKind, str]] = {
-    TaskKind.INSTALL: "cluster_addon_install",
-    TaskKind.UPGRADE: "cluster_addon_upgrade",
-    TaskKind.REGISTER: "cluster_create",
-    TaskKind.REMOVE: "cluster_delete",
-}
-"""Also the ``type`` of events."""
+ACTIVE: Final = "active"
 
 CLUSTER_EVENT: Final = "cluster_modify"
 """The ``type`` of an event whose kind is that of no task."""
 
-KIND_FILTER: Final[Mapping[str, TaskKind]] = {word: kind for kind, word in TASK_TYPE.items()}
+KIND_FILTER: Final[Mapping[str, TaskKind]] = {words.task_type: kind for kind, words in KIND.items()}
 
 QUEUED_STAGE: Final = "queued"
 """``current_stage`` before the first step; after it, stages are called as our steps are."""
+
+
+def status_of(change: Change) -> str:
+    """The ``tasks.status`` of a component whose newest change this is."""
+    return STATUS[change.status].status or KIND[change.kind].status
+
+
+def instance_state(change: Change | None) -> str:
+    """The ``state`` of a component whose newest change this is."""
+    return KIND[change.kind].instance if change is not None and change.status in LIVE else ACTIVE
+
+
+def statuses_in(state: str) -> tuple[Status, ...]:
+    """Which statuses a ``state`` in a query means; a word that is none means none of them."""
+    wanted = SAME_STATE.get(state, state)
+    return tuple(status for status, words in STATUS.items() if words.state == wanted)
 
 
 def stage_state(step: StepRecord) -> str:
@@ -86,20 +103,6 @@ def stage_state(step: StepRecord) -> str:
     if step.ok is None:
         return "running"
     return "success" if step.ok else "fail"
-
-
-# state of an instance, operations 16 and 17
-
-INSTANCE_STATE: Final[Mapping[TaskKind, str]] = {TaskKind.INSTALL: "initial", TaskKind.UPGRADE: "upgrading"}
-
-ACTIVE: Final = "active"
-
-
-def instance_state(change: Change | None) -> str:
-    """The ``state`` of a component whose newest change this is."""
-    if change is None or change.status not in LIVE:
-        return ACTIVE
-    return INSTANCE_STATE.get(change.kind, ACTIVE)
 
 
 # state of a cluster
@@ -116,6 +119,12 @@ CLUSTER_STATE: Final[Mapping[Reach, str]] = {
 ACTION: Final[Mapping[str, str]] = {
     "Queued": "queue",
     "Started": "start",
+    "Stalled": "stall",
+    "PauseAsked": "pause",
+    "Paused": "pause",
+    "Resumed": "resume",
+    "CancelAsked": "cancel",
+    "Canceled": "cancel",
     "RollingBack": "rollback",
     "Succeeded": "success",
     "Failed": "fail",
@@ -131,7 +140,7 @@ TASK_EVENT_LEVEL: Final[Mapping[EventLevel, str]] = {
 
 def event_type(kind: str) -> str:
     """The ``type`` of an event."""
-    return TASK_TYPE.get(TaskKind(kind), CLUSTER_EVENT) if kind in set(TaskKind) else CLUSTER_EVENT
+    return KIND[TaskKind(kind)].task_type if kind in set(TaskKind) else CLUSTER_EVENT
 
 
 # errors of tasks
@@ -139,6 +148,8 @@ def event_type(kind: str) -> str:
 TROUBLE_PREFIX: Final = "AddonOperationFailed"
 
 NOT_READY: Final = "WaitForAddonReadyTimeout"
+
+WEBHOOK: Final = "FailedCallingWebhook"
 
 TROUBLE: Final[Mapping[str, str]] = {
     "ClusterUnreachable": "APIServerUnreachable",
@@ -164,6 +175,10 @@ TROUBLE: Final[Mapping[str, str]] = {
     "Evicted": NOT_READY,
     "ReplicaFailure": NOT_READY,
     "ProgressDeadlineExceeded": NOT_READY,
+    "QuotaExceeded": NOT_READY,
+    "DisruptionBudget": NOT_READY,
+    "WebhookDenied": WEBHOOK,
+    "WebhookUnreachable": WEBHOOK,
 }
 """The published code behind ``AddonOperationFailed.`` for our own; one without a row keeps its own name there."""
 
@@ -171,6 +186,13 @@ TROUBLE: Final[Mapping[str, str]] = {
 def trouble_code(trouble: Trouble) -> str:
     """The code of a task's ``error`` (ack-api 05, section 1)."""
     return f"{TROUBLE_PREFIX}.{TROUBLE.get(trouble.code, trouble.code)}"
+
+
+def trouble_members(trouble: Trouble | None) -> dict[str, str]:
+    """``error`` of one component, with our own member *remedy*; all empty while nothing is wrong."""
+    if trouble is None:
+        return {"code": "", "message": "", "remedy": ""}
+    return {"code": trouble_code(trouble), "message": trouble.message, "remedy": trouble.remedy}
 
 
 def trouble_message(trouble: Trouble) -> str:

@@ -173,6 +173,8 @@ class KubeSettings:
     before_write: Callable[[], None] = field(default=lambda: None, compare=False)
     """Called before each write to a cluster, also before each Helm operation: it raises, or ends the process, when this
     process may no longer work on tasks."""
+    helm_silence: float = 0.0
+    """How long a Helm child works on when this process gives no sign of life, in seconds; 0: until its deadline."""
     may_run_plugins: bool = False
     """Whether a kubeconfig may name commands and files (the user's own, on the CLI; never an uploaded one)."""
 

@@ -13,7 +13,7 @@ import builtins
 import re
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -86,9 +86,12 @@ class WatchEvent(Generic[T]):
 class Api:
     """One cluster. Safe for concurrent use within one event loop; connections are made when first needed."""
 
-    def __init__(self, access: Access, *, request_seconds: float = 10.0) -> None:
+    def __init__(
+        self, access: Access, *, request_seconds: float = 10.0, before_write: Callable[[], None] = lambda: None
+    ) -> None:
         self._access = access
         self._seconds = request_seconds
+        self._before_write = before_write
         self._credentials = Credentials(access)
         self._proxy = _proxy_of(access)
         self._sessions: _Sessions | None = None
@@ -261,6 +264,8 @@ class Api:
         data = None if body is None else msgspec.json.encode(body)
         renewed, retries = False, 0
         while True:
+            if method != "GET":
+                self._before_write()
             answer = await self._exchange(credential, deadline, method, path, params, data, headers)
             if answer.status == 401 and self._credentials.can_change and not renewed:
                 credential, renewed = await self._credentials.current(not_this=credential), True

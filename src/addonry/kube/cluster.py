@@ -43,7 +43,7 @@ class HttpCluster:
     ) -> "HttpCluster":
         """See ``open_cluster``."""
         access = read_kubeconfig(kubeconfig, context=context, may_run_plugins=settings.may_run_plugins, base=base)
-        return cls(Api(access, request_seconds=settings.request_seconds), settings)
+        return cls(Api(access, request_seconds=settings.request_seconds, before_write=settings.before_write), settings)
 
     async def probe(self) -> Probe:
         """See ``LiveCluster``. Nodes that may not be listed are counted as none."""

@@ -20,6 +20,8 @@ from addonry.model.tasks import Change, Event, Status, StepRecord, Task, Wish
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from addonry.store.workers import WorkerRoll
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -214,6 +216,11 @@ class Store(Protocol):
 
     async def shelve_index(self, index: ShelvedIndex) -> None:
         """Keep it, in place of the one before."""
+        ...
+
+    @property
+    def roll(self) -> "WorkerRoll | None":
+        """The register of workers (``engine.membership.Roll``); None on SQLite, where there is one."""
         ...
 
     async def close(self) -> None:

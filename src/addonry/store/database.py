@@ -21,6 +21,7 @@ from addonry.store import StoreSettings, Surroundings, codec, queries, tables
 from addonry.store.connections import Database
 from addonry.store.migrations import bring_up_to_date
 from addonry.store.secrets import Cipher, SecretKeyWrong, given_key, key_in
+from addonry.store.workers import WorkerRoll
 
 _KEY_CHECK: Final = "key-check"
 """A sealed nothing, to tell a wrong key at the start instead of at the first secret."""
@@ -411,6 +412,11 @@ class SqlStore:
             connection.execute(queries.ADD_CHART_INDEX, row)
 
         await self._database.write(work)
+
+    @property
+    def roll(self) -> WorkerRoll | None:
+        """See ``Store``."""
+        return None if self._database.is_sqlite else WorkerRoll(self._database)
 
     async def close(self) -> None:
         """See ``Store``."""

@@ -64,8 +64,7 @@ def work(story: Story) -> None:
 
 async def _work(story: Story) -> None:
     store = story.open_store()
-    lock = story.directory / "worker.lock"
-    engine = open_engine(EngineSettings(story.url, poll_seconds=0.02, lock_file=lock))
+    engine = open_engine(EngineSettings(story.url, poll_seconds=0.02))
     telling = Telling(store, story)
     await engine.start(telling, {step: _step(step, story) for step in StepName})
     async with asyncio.timeout(SECONDS):

@@ -2,22 +2,18 @@
 
 import asyncio
 import logging
-import os
 import sqlite3
-import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from addonry.engine import EngineSettings, Step
 from addonry.engine.queue import DbosEngine, real_clock
 from addonry.engine.runner import Clockwork
-from addonry.model.errors import ComponentBusy, DataDirectoryBusy, StoreUnavailable
+from addonry.model.errors import ComponentBusy, StoreUnavailable
 from addonry.model.ids import ClusterId, TaskId
 from addonry.model.tasks import LIVE, Broken, Done, Event, Outcome, Status, StepName, StepRecord, Task, Trouble
 from addonry.rules.planning import FORWARD
@@ -41,7 +37,7 @@ async def open_engine(tmp_path: Path) -> AsyncIterator[Callable[..., DbosEngine]
     made: list[DbosEngine] = []
 
     def make(*, clock: Clockwork | None = None, **given: object) -> DbosEngine:
-        settings = EngineSettings(url(tmp_path), poll_seconds=0.02, lock_file=tmp_path / "worker.lock")
+        settings = EngineSettings(url(tmp_path), poll_seconds=0.02)
         engine = DbosEngine(replace(settings, **given), clock=clock)  # type: ignore[arg-type]
         made.append(engine)
         return engine
@@ -231,14 +227,6 @@ async def test_an_engine_whose_tables_are_lost_is_rebuilt_from_the_rows(
     assert [record.step for record in await store.steps(task.id)] == list(FORWARD)
 
 
-async def test_one_process_at_a_time_works_on_a_database(store: Store, open_engine, tmp_path: Path) -> None:
-    await open_engine().start(store, all_do(done))
-    other = DbosEngine(EngineSettings(url(tmp_path), lock_file=tmp_path / "worker.lock"))
-    with pytest.raises(DataDirectoryBusy) as raised:
-        await other.start(store, all_do(done))
-    assert raised.value.remedy
-
-
 async def test_the_queue_keeps_quiet_about_itself(
     store: Store, open_engine, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -304,25 +292,16 @@ async def test_finished_runs_are_forgotten_and_tasks_are_not(store: Store, open_
     assert (await store.task(TaskId("T-1"))).status is Status.SUCCESS
 
 
-POSTGRES = os.environ.get("ADDONRY_TEST_POSTGRES", "")
-"""A URL whose user may make databases."""
-
-
-@pytest.mark.skipif(not POSTGRES, reason="ADDONRY_TEST_POSTGRES names no PostgreSQL server: SQLite alone was tested")
-async def test_a_task_is_carried_out_on_postgresql_too() -> None:
-    name = f"addonry_{uuid.uuid4().hex}"
-    where = make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
-    with psycopg.connect(POSTGRES, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        store = open_store(StoreSettings(where, None, KEY))
-        engine = DbosEngine(EngineSettings(where, poll_seconds=0.02))
-        try:
-            await store.add_cluster(a_cluster(id=ClusterId("c1")), "kubeconfig")
-            await engine.start(store, all_do(done))
-            await submit(store, engine, a_task_of(1))
-            (task,) = await ended(store, "T-1")
-        finally:
-            await engine.stop()
-            await store.close()
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+@pytest.mark.slow
+async def test_a_task_is_carried_out_on_postgresql_too(postgres_url: str) -> None:
+    store = open_store(StoreSettings(postgres_url, None, KEY))
+    engine = DbosEngine(EngineSettings(postgres_url, poll_seconds=0.02), roll=store.roll)
+    try:
+        await store.add_cluster(a_cluster(id=ClusterId("c1")), "kubeconfig")
+        await engine.start(store, all_do(done))
+        await submit(store, engine, a_task_of(1))
+        (task,) = await ended(store, "T-1")
+    finally:
+        await engine.stop()
+        await store.close()
     assert (task.status, task.run) == (Status.SUCCESS, 1)

@@ -1,11 +1,6 @@
-"""Lanes, ids and the lock of a worker."""
+"""Lanes and ids of a worker."""
 
-from pathlib import Path
-
-import pytest
-
-from addonry.engine.worker import LOCAL, Lanes, alone, executor_id
-from addonry.model.errors import DataDirectoryBusy
+from addonry.engine.worker import LOCAL, Lanes, executor_id
 
 
 def test_a_task_takes_the_least_used_lane_of_its_cluster() -> None:
@@ -28,11 +23,3 @@ def test_on_sqlite_a_worker_is_known_again_and_on_postgresql_it_is_unique() -> N
     """Two workers of one id would run each other's tasks twice; one of a new id would not find what it left."""
     assert executor_id("sqlite:///x") == executor_id("sqlite:///x") == LOCAL
     assert executor_id("postgresql://h/d") != executor_id("postgresql://h/d")
-
-
-def test_the_lock_is_held_by_one_and_free_afterwards(tmp_path: Path) -> None:
-    file = tmp_path / "worker.lock"
-    with alone(file), pytest.raises(DataDirectoryBusy, match=r"worker\.lock"), alone(file):
-        pass
-    with alone(file):
-        pass

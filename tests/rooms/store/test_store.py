@@ -1,18 +1,15 @@
-"""The contract of the store's door, on a real SQLite file and, where there is one, a real PostgreSQL."""
+"""The contract of the store's door, on a real SQLite file and a real PostgreSQL."""
 
 import asyncio
-import os
 import sqlite3
-import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import psycopg
 import pytest
-from sqlalchemy import insert, literal, make_url, select, text
+from sqlalchemy import insert, literal, select, text
 from sqlalchemy.exc import IntegrityError
 
 from addonry.model.catalog import ShelvedIndex
@@ -24,10 +21,23 @@ from addonry.model.errors import (
     StoreUnavailable,
     TaskNotFound,
 )
-from addonry.model.ids import ClusterId, TaskId
+from addonry.model.ids import ClusterId, ComponentName, TaskId
 from addonry.model.keys import AccessKey
-from addonry.model.tasks import Event, EventLevel, Snapshot, Status, StepName, StepRecord, TaskKind, Trouble
-from addonry.rules.task_moves import begin
+from addonry.model.tasks import (
+    Done,
+    Event,
+    EventLevel,
+    Snapshot,
+    Status,
+    StepName,
+    StepRecord,
+    Task,
+    TaskKind,
+    Trouble,
+    Wish,
+)
+from addonry.rules.planning import FORWARD
+from addonry.rules.task_moves import after_step, begin, cancel, pause, resume
 from addonry.store import Store, StoreSettings, Surroundings, open_store, tables
 from tests.builders import NOW, a_change, a_cluster, a_component, a_task
 
@@ -46,27 +56,13 @@ def everything_in(directory: Path) -> bytes:
     return b"".join(file.read_bytes() for file in directory.glob("addonry.sqlite*"))
 
 
-POSTGRES = os.environ.get("ADDONRY_TEST_POSTGRES", "")
-"""A URL whose user may make databases."""
-
-
-@pytest.mark.skipif(not POSTGRES, reason="ADDONRY_TEST_POSTGRES names no PostgreSQL server: SQLite alone was tested")
-def test_the_contract_is_checked_on_postgresql_too() -> None:
-    with psycopg.connect(POSTGRES) as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A fresh database of each kind there is."""
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database of each kind."""
     if request.param == "sqlite":
-        yield settings_in(tmp_path).database_url
-        return
-    name = f"addonry_{uuid.uuid4().hex}"
-    with psycopg.connect(POSTGRES, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        return settings_in(tmp_path).database_url
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 @pytest.fixture
@@ -531,3 +527,104 @@ class TestTrouble:
         assert len(stored) > 10_000
         for secret in (b"hunter", b"very-secret-token", (tmp_path / "secret.key").read_bytes().strip()):
             assert secret not in stored
+
+
+class TestWishes:
+    """What people ask of a task that a worker may be saving at the same moment."""
+
+    async def test_a_wish_is_found_by_one_question_for_many_tasks(self, store: Store) -> None:
+        task = await submitted(store, "a")
+        other = await submitted(store, "b", number=2)
+        running = await begun(store, task)
+        assert await store.move(pause(running, now=NOW), ())
+        assert await store.wishes([task.id, other.id]) == {task.id: Wish.PAUSE}
+        assert await store.wishes([]) == {}
+
+    async def test_a_wish_makes_the_save_of_a_worker_lose_once_and_is_not_lost_itself(self, store: Store) -> None:
+        task = await submitted(store, "a")
+        running = await begun(store, task)
+        assert await store.move(cancel(running, now=NOW), ())
+        assert await store.save(after_step(running, Done(), now=NOW), claim="w") is None
+        found = await store.claimed(task.id, claim="w")
+        assert found is not None
+        assert found.wish is Wish.CANCEL
+        saved = await store.save(after_step(found, Done(), now=NOW), claim="w")
+        assert saved is not None
+        assert (await store.task(task.id)).status is Status.CANCELED
+
+    async def test_of_two_that_ask_at_once_one_reads_again(self, store: Store) -> None:
+        task = await submitted(store, "a")
+        paused = pause(await store.task(task.id), now=NOW)
+        assert await store.move(paused, ())
+        paused = await store.task(task.id)
+        runs: list[int] = []
+        resumed = resume(paused, now=NOW)
+        canceled = cancel(paused, now=NOW)
+        won = [await store.move(each, (), lambda _, run=each.run: runs.append(run)) for each in (resumed, canceled)]
+        assert won == [True, False]
+        assert runs == [2], "what lost hands nothing out"
+        assert (await store.task(task.id)).status is Status.QUEUED
+
+    async def test_a_paused_task_is_nobodys_work_and_keeps_its_component(self, store: Store) -> None:
+        task = await submitted(store, "a")
+        assert await store.move(pause(await store.task(task.id), now=NOW), ())
+        assert await store.unfinished() == []
+        assert await store.claim(task.id, run=1, claim="w") is None
+        with pytest.raises(ComponentBusy):
+            await submitted(store, "a", number=2)
+        with pytest.raises(ComponentBusy):
+            await store.remove_cluster(task.cluster)
+
+    async def test_a_worker_whose_task_was_paused_meanwhile_finds_it_so(self, store: Store) -> None:
+        """It had claimed the task and not begun it yet."""
+        task = await submitted(store, "a")
+        claimed = await store.claim(task.id, run=1, claim="w")
+        assert claimed is not None
+        assert await store.move(pause(await store.task(task.id), now=NOW), ())
+        assert await store.save(begin(claimed, now=NOW), claim="w") is None
+        found = await store.claimed(task.id, claim="w")
+        assert found is not None
+        assert found.status is Status.PAUSED
+
+    async def test_how_long_steps_took_is_learnt_from_what_went_well(self, store: Store) -> None:
+        for number, seconds in enumerate((2, 4, 30), start=1):
+            task = await submitted(store, "a", number=number)
+            running = await begun(store, task)
+            ended = after_step(replace(running, changes=(replace(running.change, position=8),)), Done(), now=NOW)
+            late = NOW + timedelta(seconds=seconds)
+            records = [
+                StepRecord(running.change.component, StepName.ROLLOUT, NOW),
+                StepRecord(running.change.component, StepName.ROLLOUT, NOW, late, ok=True),
+                StepRecord(running.change.component, StepName.APPLY, NOW, late, ok=False),
+            ]
+            assert await store.save(ended, claim="w", steps=records)
+        assert await store.step_seconds(ComponentName("a")) == {StepName.ROLLOUT: 4.0}
+        assert await store.step_seconds(ComponentName("b")) == {}
+
+    async def test_a_step_of_a_newer_release_is_kept_as_it_is(self, store: Store) -> None:
+        """Old processes list such tasks while a release is rolled out."""
+        change = a_change("a", plan=(*FORWARD[:3], "levitate", *FORWARD[3:]))
+        task = a_task(change)
+        await store.add_cluster(a_cluster(id=task.cluster), KUBECONFIG)
+        await store.submit(task, (), nothing)
+        found = (await store.task(task.id)).change
+        assert found.plan == change.plan
+        assert isinstance(found.plan[0], StepName)
+
+
+async def submitted(store: Store, component: str, *, number: int = 1) -> Task:
+    """A queued task of one change."""
+    task = a_task(a_change(component), id=TaskId(f"T-{number}"))
+    if not await store.clusters():
+        await store.add_cluster(a_cluster(id=task.cluster), KUBECONFIG)
+    await store.submit(task, (), nothing)
+    return task
+
+
+async def begun(store: Store, task: Task) -> Task:
+    """The task in the hands of worker ``w``."""
+    claimed = await store.claim(task.id, run=1, claim="w")
+    assert claimed is not None
+    saved = await store.save(begin(claimed, now=NOW), claim="w")
+    assert saved is not None
+    return saved

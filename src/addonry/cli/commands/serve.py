@@ -22,6 +22,9 @@ from addonry.settings import Settings, load_settings
     "--listen", metavar="HOST:PORT", help="Where to serve; port 0 takes a free one.  [default: 127.0.0.1:8080]"
 )
 @click.option("--data", metavar="DIR", help="The data directory.  [env: ADDONRY_DATA]")
+@click.option(
+    "--database-url", metavar="URL", help="A PostgreSQL database for many processes.  [env: ADDONRY_DATABASE_URL]"
+)
 @click.option("--chart-mirror", metavar="URL", help="One chart repository in place of all that the catalog names.")
 @click.option("--catalog", metavar="DIR", help="A directory of component files of your own, over the packaged ones.")
 @click.option("--tls-cert", metavar="FILE", help="A certificate chain (PEM) to serve https with.")
@@ -33,6 +36,7 @@ def serve(
     ctx: click.Context,
     listen: str | None,
     data: str | None,
+    database_url: str | None,
     chart_mirror: str | None,
     catalog: str | None,
     tls_cert: str | None,
@@ -51,23 +55,25 @@ def serve(
         os.environ,
         listen=listen,
         data_directory=_path(data or root.get("data")),
+        database=database_url,
         chart_mirror=chart_mirror,
         catalog_directory=_path(catalog),
         tls_cert=_path(tls_cert),
         tls_key=_path(tls_key),
         behind_proxy=behind_proxy,
     )
-    _log_to_stderr()
+    log_to_stderr()
 
     def on_ready(address: str) -> None:
         told = {"address": address, "data": str(settings.data_directory), "pid": os.getpid()}
         click.echo(json.dumps(told) if output is not Format.TABLE else f"Addonry serves {address}")
         sys.stdout.flush()
 
-    _run(_until_told_to_stop(settings, on_ready))
+    run_loop(_until_told_to_stop(settings, on_ready))
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
+    """For a process that stays: what it has to say goes to stderr."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # What libraries tell of their own workings is for those who look for a fault.
     if not wants_tracebacks():
@@ -79,20 +85,26 @@ async def _until_told_to_stop(settings: Settings, on_ready: Callable[[str], None
     from addonry.app import AddressTaken
     from addonry.app import serve as run
 
+    try:
+        await run(settings, on_ready=on_ready, until=told_to_stop())
+    except AddressTaken as error:
+        raise Failed(str(error), remedy="Give another address with --listen, or stop what listens there.") from error
+
+
+def told_to_stop() -> asyncio.Event:
+    """Set by Ctrl-C and by SIGTERM."""
     until = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, until.set)
-    try:
-        await run(settings, on_ready=on_ready, until=until)
-    except AddressTaken as error:
-        raise Failed(str(error), remedy="Give another address with --listen, or stop what listens there.") from error
+    return until
 
 
 def _path(text: str | None) -> Path | None:
     return Path(text).expanduser() if text else None
 
 
-def _run(serving: Coroutine[None, None, None]) -> None:
+def run_loop(serving: Coroutine[None, None, None]) -> None:
+    """Run it on the fastest loop there is."""
     try:
         import uvloop
     except ImportError:

@@ -148,7 +148,9 @@ def _state(told: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 def _last_task(task: Mapping[str, Any], known: Mapping[str, Any] | None) -> str:
     if task["created_at"] == NEVER:
         return "" if task["status"] == "Success" else str(task["status"])
-    if known and known.get("state") == "running":
-        return f"{task['status']} {known['percent']}% to {known['to_version']}"
+    if known and known.get("state") in {"running", "paused"}:
+        to = f" to {known['to_version']}" if known["to_version"] else ""
+        stall = f", {known['stall']}" if known.get("stall") else ""
+        return f"{task['status']} {known['percent']}%{to}{stall}"
     ended = task["finished_at"] if task["finished_at"] != NEVER else task["created_at"]
     return f"{task['status']} {ended}"

@@ -1,13 +1,13 @@
 """``addonry tasks``: list tasks, show one, wait for one."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from addonry.cli.client import segment
 from addonry.cli.help import examples
 from addonry.cli.output import Format, Table, output_option, show
-from addonry.cli.progress import read_task, wait_for
+from addonry.cli.progress import length_of, look_at, read_task, wait_for
 from addonry.cli.session import Session, open_session, service_options, where_of
 
 
@@ -20,7 +20,9 @@ def tasks() -> None:
     name="list", epilog=examples("addonry tasks list --state running", "addonry tasks list --cluster prod -o json")
 )
 @click.option("--cluster", help="Only those of this cluster, by name or id.")
-@click.option("--state", type=click.Choice(["running", "success", "fail"]), help="Only those in this state.")
+@click.option(
+    "--state", type=click.Choice(["running", "paused", "success", "fail", "canceled"]), help="Only those in this state."
+)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
 @output_option()
 @service_options
@@ -42,7 +44,11 @@ def list_(ctx: click.Context, cluster: str | None, state: str | None, limit: int
     name="show", epilog=examples("addonry tasks show T-6923a1f0c0ffee", "addonry tasks show T-6923a1f0c0ffee --wait")
 )
 @click.argument("task")
-@click.option("--wait", is_flag=True, help="Wait until it has ended; the exit status is 1 when it failed.")
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait until it has ended, or a canary is paused; the exit status is 1 when it failed or was canceled.",
+)
 @output_option()
 @service_options
 @click.pass_context
@@ -56,6 +62,9 @@ def show_(ctx: click.Context, task: str, wait: bool, output: Format) -> None:
         show(told, output, lambda: _details(session, told))
 
 
+_UNDER_WAY: Final = frozenset({"running", "paused"})
+
+
 def _table(found: list[dict[str, Any]], names: dict[str, str]) -> Table:
     rows = [
         (
@@ -63,7 +72,7 @@ def _table(found: list[dict[str, Any]], names: dict[str, str]) -> Table:
             each["task_type"].removeprefix("cluster_addon_").removeprefix("cluster_"),
             names.get(each.get("cluster_id", ""), each.get("cluster_id", "")),
             " ".join(_versions(one) for one in each.get("components") or ()),
-            each["state"] + (f" {each['percent']}%" if each["state"] == "running" and "percent" in each else ""),
+            each["state"] + (f" {each['percent']}%" if each["state"] in _UNDER_WAY and "percent" in each else ""),
             each["created"],
             (each.get("error") or {}).get("code", ""),
         )
@@ -93,16 +102,18 @@ def _details(session: Session, told: dict[str, Any]) -> Table:
     names = {each["cluster_id"]: each["name"] for each in session.clusters()}
     cluster = names.get(told["cluster_id"], told["cluster_id"])
     kind = told["task_type"].removeprefix("cluster_addon_").removeprefix("cluster_")
-    head = f"{told['task_id']}: {kind} on {cluster}, {told['state']}, {told.get('percent', 0)}%"
-    results = [
-        f"  {each['data']}: {each.get('from_version') or 'nothing'} -> {each.get('to_version', '')} {each['status']}"
-        for each in told.get("task_result") or ()
-    ]
+    look = look_at(told)
+    asked = f", asked to {told['wish']}" if told.get("wish") else ""
+    left = f", {length_of(look.left)} left" if look.left is not None else ""
+    head = f"{told['task_id']}: {kind} on {cluster}, {told['state']}{asked}, {look.percent}%{left}"
+    notes = [head]
+    for each in told.get("task_result") or ():
+        change = f"{each.get('from_version') or 'nothing'} -> {each.get('to_version') or 'nothing'}"
+        notes.append(f"  {each['data']}: {change} {each.get('state') or each['status']}")
+        notes += [f"    {remark}" for remark in each.get("remarks") or ()]
+    notes += [f"  {look.what}: {look.words}"] if look.words and told["state"] in _UNDER_WAY else []
     error = told.get("error") or {}
-    trouble = [f"  {error['message']} ({error['code']})"] if error.get("code") else []
+    notes += [f"  {error['message']} ({error['code']})"] if error.get("code") else []
     return Table(
-        ("COMPONENT", "STEP", "STATE", "BEGAN", "ENDED", "NOTE"),
-        rows,
-        (head, *results, *trouble),
-        empty="No step has begun.",
+        ("COMPONENT", "STEP", "STATE", "BEGAN", "ENDED", "NOTE"), rows, tuple(notes), empty="No step has begun."
     )

@@ -3,14 +3,16 @@
 from typing import Final
 
 from addonry.gateway.operation import Operation
-from addonry.gateway.operations import catalog, clusters, components, events, keys, tasks
+from addonry.gateway.operations import catalog, changes, clusters, components, events, keys, moves, tasks
 from addonry.gateway.operations.published import PUBLISHED
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *components.operations.operations,
+    *changes.operations.operations,
     *catalog.operations.operations,
     *clusters.operations.operations,
     *tasks.operations.operations,
+    *moves.operations.operations,
     *events.operations.operations,
     *keys.operations.operations,
 )

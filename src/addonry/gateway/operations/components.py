@@ -1,6 +1,7 @@
-"""Components of a cluster: what runs, what fits, how the last task went; install and upgrade.
+"""Components of a cluster: what runs, what fits, how the last task went.
 
-The classic family (ack-api 02), the instances of the current one (ack-api 03), and Addonry's own view of the same.
+What is read of the classic family (ack-api 02), the instances of the current one (ack-api 03), and Addonry's own view
+of the same. What changes components is in ``changes``.
 """
 
 from collections.abc import Mapping
@@ -9,12 +10,11 @@ from typing import Any
 import msgspec
 
 from addonry.gateway import vocabulary
-from addonry.gateway.codec import read_json_text, write_json
+from addonry.gateway.codec import write_json
 from addonry.gateway.operation import Call, Encoded, Registry
-from addonry.gateway.operations.envelope import Accepted
-from addonry.lifecycle import ComponentStatus, InstallRequest, UpgradeRequest
-from addonry.model.components import Health
-from addonry.model.errors import ComponentNotFound, InvalidParameter
+from addonry.lifecycle import ComponentStatus
+from addonry.model.components import Health, SourceKind
+from addonry.model.errors import ComponentNotFound
 from addonry.model.ids import Version
 from addonry.model.tasks import LIVE, Change, Status, Task, TaskKind
 from addonry.rules.offers import version_of
@@ -93,8 +93,7 @@ async def describe_clusters_addons_upgrade_status(call: Call) -> Any:
 async def describe_cluster_addon_upgrade_status(call: Call) -> Any:
     """The same of one component, under its name."""
     name = call.path["ComponentId"]
-    status = await _one(call, name)
-    return {name: _upgrade_status(name, status)}
+    return {name: _upgrade_status(name, await find_status(call, name))}
 
 
 async def _choose(
@@ -109,7 +108,8 @@ async def _choose(
     return chosen
 
 
-async def _one(call: Call, name: str) -> ComponentStatus:
+async def find_status(call: Call, name: str) -> ComponentStatus:
+    """The component of that name or alias on the cluster of the path. Raises ClusterNotFound, ComponentNotFound."""
     status = (await _choose(call, await call.lifecycle.status(call.cluster()), (name,))).get(name)
     if status is None:
         raise ComponentNotFound(name)
@@ -164,8 +164,16 @@ def next_version(status: ComponentStatus) -> str:
 
 
 def supported_actions(status: ComponentStatus) -> list[str]:
-    """What may be asked of the component."""
-    return ["Install", "Upgrade"] if status.entry else []
+    """What may be asked of the component.
+
+    A plain workload takes no values and is nobody's to remove; what no catalog knows has no chart to render values with.
+    """
+    entry, found = status.entry, status.component.found if status.component else None
+    is_workload = found is not None and found.placement.source is SourceKind.WORKLOAD
+    actions = ["Install", "Upgrade"] if entry else []
+    actions += ["Modify"] if entry and not is_workload else []
+    is_removable = not is_workload and (found is not None or entry is not None)
+    return [*actions, "Uninstall"] if is_removable and not (entry and entry.required) else actions
 
 
 def _version(name: str, status: ComponentStatus) -> dict[str, Any]:
@@ -200,83 +208,6 @@ def _changed(status: ComponentStatus) -> str:
     change = status.change
     updated = change is not None and change.kind is TaskKind.UPGRADE and change.status is Status.SUCCESS
     return "true" if updated else "false"
-
-
-# Install and upgrade
-
-
-class InstallItem(msgspec.Struct):
-    """One element of InstallClusterAddons; *disabled*, *required* and others of old clients are ignored."""
-
-    name: str
-    version: str | None = None
-    config: str | dict[str, Any] | None = None
-
-
-class UpgradeItem(msgspec.Struct):
-    """One element of UpgradeClusterAddons."""
-
-    component_name: str
-    next_version: str | None = None
-    version: str | None = None
-    config: str | dict[str, Any] | None = None
-    policy: str | None = None
-
-
-@operations.add("InstallClusterAddons", "POST", "/clusters/{ClusterId}/components/install", may="component:install")
-async def install_cluster_addons(call: Call) -> Accepted:
-    """Install components, as one task; without a version, the newest that fits."""
-    items = call.items(InstallItem)
-    _check_names([item.name for item in items])
-    requests = [InstallRequest(item.name, _version_of(item.version), _values(item.config)) for item in items]
-    task = await call.lifecycle.install(call.cluster(), requests, by=call.key)
-    return Accepted(call.cluster(), call.request_id, task.id)
-
-
-@operations.add("UpgradeClusterAddons", "POST", "/clusters/{ClusterId}/components/upgrade", may="component:upgrade")
-async def upgrade_cluster_addons(call: Call) -> Accepted:
-    """Upgrade components, as one task; without config, the present values stay."""
-    items = call.items(UpgradeItem)
-    _check_names([item.component_name for item in items])
-    for item in items:
-        _check_policy(item.policy)
-    requests = [
-        UpgradeRequest(
-            item.component_name, _version_of(item.next_version), _version_of(item.version), _values(item.config)
-        )
-        for item in items
-    ]
-    task = await call.lifecycle.upgrade(call.cluster(), requests, by=call.key)
-    return Accepted(call.cluster(), call.request_id, task.id)
-
-
-def _check_names(names: list[str]) -> None:
-    if not names:
-        raise InvalidParameter("body", "names no component", remedy="Send an array with at least one element.")
-    if not all(names):
-        raise InvalidParameter("body", "has an element without a component's name")
-    if len(set(names)) < len(names):
-        raise InvalidParameter("body", "names a component twice", remedy="Name each component once.")
-
-
-def _check_policy(policy: str | None) -> None:
-    # To take a canary for an ordinary upgrade would move all pods at once, against the caller's word.
-    if policy not in {None, "", "overwrite"}:
-        raise InvalidParameter("policy", "must be overwrite", remedy="Other policies are not served yet.")
-
-
-def _version_of(text: str | None) -> Version | None:
-    return Version(text.strip()) if text and text.strip() else None
-
-
-def _values(config: str | dict[str, Any] | None) -> Mapping[str, Any] | None:
-    if not config:
-        # `{}` as an object is an answer ("no values"); no text and no member are none.
-        return config if isinstance(config, dict) else None
-    read = read_json_text(config, "config") if isinstance(config, str) else config
-    if not isinstance(read, dict):
-        raise InvalidParameter("config", "must be a JSON object as text", remedy='For example "{\\"replicas\\": 2}".')
-    return read
 
 
 # Instances
@@ -377,8 +308,8 @@ def _task(task: Task | None, change: Change | None) -> dict[str, Any] | None:
         return None
     return {
         "task_id": task.id,
-        "task_type": vocabulary.TASK_TYPE[change.kind],
-        "state": vocabulary.TASK_STATE[change.status],
+        "task_type": vocabulary.KIND[change.kind].task_type,
+        "state": vocabulary.STATUS[change.status].state,
         "status": vocabulary.status_of(change),
         "percent": change.percent,
         "from_version": change.from_version,
@@ -386,4 +317,5 @@ def _task(task: Task | None, change: Change | None) -> dict[str, Any] | None:
         "created_at": vocabulary.moment(task.created_at),
         "finished_at": vocabulary.moment(change.finished_at),
         "message": vocabulary.trouble_message(change.trouble) if change.trouble else change.note,
+        "stall": change.stall,
     }

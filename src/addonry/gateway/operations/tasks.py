@@ -6,7 +6,7 @@ from addonry.gateway import vocabulary
 from addonry.gateway.operation import Call, Registry
 from addonry.lifecycle import TaskHistory
 from addonry.model.ids import ClusterId
-from addonry.model.tasks import LIVE, Change, Event, StepRecord, Task
+from addonry.model.tasks import LIVE, Change, Event, Pace, StepRecord, Task
 
 operations = Registry()
 
@@ -37,7 +37,7 @@ async def list_tasks(call: Call) -> Any:
 async def _list(call: Call, cluster: ClusterId | None) -> dict[str, Any]:
     page = call.page()
     state, task_type = call.text("state"), call.text("task_type")
-    statuses = vocabulary.STATE_FILTER.get(state, ())
+    statuses = vocabulary.statuses_in(state)
     kind = vocabulary.KIND_FILTER.get(task_type)
     tasks: tuple[Task, ...] = ()
     total = 0
@@ -57,8 +57,8 @@ async def _list(call: Call, cluster: ClusterId | None) -> dict[str, Any]:
 def _summary(task: Task) -> dict[str, Any]:
     return {
         "task_id": task.id,
-        "task_type": vocabulary.TASK_TYPE[task.kind],
-        "state": vocabulary.TASK_STATE[task.status],
+        "task_type": vocabulary.KIND[task.kind].task_type,
+        "state": vocabulary.STATUS[task.status].state,
         "created": vocabulary.exact_moment(task.created_at),
         "updated": vocabulary.exact_moment(task.updated_at),
         "error": _error(task),
@@ -72,22 +72,33 @@ def _summary(task: Task) -> dict[str, Any]:
 
 def _info(history: TaskHistory) -> dict[str, Any]:
     task = history.task
+    seconds = None if history.seconds_left is None else round(history.seconds_left)
     return {
         "task_id": task.id,
         "cluster_id": task.cluster,
-        "task_type": vocabulary.TASK_TYPE[task.kind],
-        "state": vocabulary.TASK_STATE[task.status],
+        "task_type": vocabulary.KIND[task.kind].task_type,
+        "state": vocabulary.STATUS[task.status].state,
         "created": vocabulary.exact_moment(task.created_at),
         "updated": vocabulary.exact_moment(task.updated_at),
         "current_stage": _stage_name(task),
         "target": {"id": task.cluster, "type": "cluster"},
         "parameters": {},
-        "stages": [_stage(step) for step in history.steps],
+        "stages": [_stage(task, step) for step in history.steps],
         "events": [_event(event) for event in history.events],
         "task_result": [_result(change) for change in task.changes],
         "error": _error(task),
-        "outputs": {},
+        # Free-form, and so the one place where the official SDKs hand on what they have no member for.
+        "outputs": {
+            "percent": _percent(task),
+            "seconds_left": "" if seconds is None else seconds,
+            "stall": _stall(task),
+            "wish": task.wish or "",
+        },
+        # Beyond the published members, as all that follows.
         "percent": _percent(task),
+        "seconds_left": seconds,
+        "wish": task.wish or "",
+        "is_canceled": task.canceled,
         "requested_by": task.requested_by,
         "finished": vocabulary.exact_moment(task.finished_at) if task.finished_at else "",
     }
@@ -100,14 +111,21 @@ def _stage_name(task: Task) -> str:
     return step if step and task.change.started_at else vocabulary.QUEUED_STAGE
 
 
-def _stage(step: StepRecord) -> dict[str, Any]:
+def _stall(task: Task) -> str:
+    return task.change.stall if task.changes and task.status in LIVE else ""
+
+
+def _stage(task: Task, step: StepRecord) -> dict[str, Any]:
+    change = task.change
+    # What a step has to say is in its record once it has ended; until then it is the change's note.
+    is_present = step.ok is None and (step.component, step.step) == (change.component, change.step)
     # The published model has no name for a stage; free-form outputs are where one can be put.
     return {
         "state": vocabulary.stage_state(step),
         "start_time": vocabulary.stage_moment(step.started_at),
         "end_time": vocabulary.stage_moment(step.finished_at),
-        "message": step.message,
-        "outputs": {"name": step.step, "component": step.component},
+        "message": change.note if is_present else step.message,
+        "outputs": {"name": step.step, "component": step.component, "stall": change.stall if is_present else ""},
     }
 
 
@@ -123,19 +141,23 @@ def _event(event: Event) -> dict[str, Any]:
 
 
 def _result(change: Change) -> dict[str, Any]:
+    is_live = change.status in LIVE
     return {
         "data": change.component,
-        "status": vocabulary.RESULT[change.status],
+        "status": vocabulary.STATUS[change.status].result,
+        # Beyond the published members, as all that follows.
+        "state": vocabulary.STATUS[change.status].state,
         "from_version": change.from_version,
         "to_version": change.to_version,
+        "canary": change.pace is Pace.CANARY,
+        "edits": change.edits,
         "percent": change.percent,
-        "stage": change.step if change.step and change.status in LIVE else "",
+        "steps": list(change.plan),
+        "stage": change.step if change.step and is_live else "",
         "note": change.note,
-        "error": {
-            "code": vocabulary.trouble_code(change.trouble) if change.trouble else "",
-            "message": change.trouble.message if change.trouble else "",
-            "remedy": change.trouble.remedy if change.trouble else "",
-        },
+        "stall": change.stall if is_live else "",
+        "remarks": list(change.remarks),
+        "error": vocabulary.trouble_members(change.trouble),
     }
 
 

@@ -103,7 +103,7 @@ class Helm(Protocol):
 
 def choose_helm(settings: KubeSettings) -> Helm:
     """The command when the settings name one, else the library."""
-    runner = HelmRunner(settings.work_directory)
+    runner = HelmRunner(settings.work_directory, silence=settings.helm_silence, before=settings.before_write)
     if settings.helm_binary:
         return HelmCommand(runner, binary=settings.helm_binary, seconds=settings.helm_seconds)
     return HelmLibrary(runner, seconds=settings.helm_seconds)

@@ -5,7 +5,8 @@ without end; hence a process that can be killed. It speaks with its parent so:
 
 - the first line of stdin is the request, JSON; kubeconfig and values travel nowhere else;
 - stdin then stays open, and its end means that the parent is gone: this process then ends at once, so that it never
-  works on a release that somebody else has taken over;
+  works on a release that somebody else has taken over. Where the request names a longest silence, the parent also
+  writes a line now and then: a parent that is frozen or cut off does not, and is taken for gone;
 - stdout gets one JSON answer, ``{"ok": true, "result": ...}`` or ``{"ok": false, "code": ..., "message": ...}``;
   whatever libraries print goes to stderr.
 
@@ -23,11 +24,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
 PARENT_GONE: Final = 3
-"""Exit status: stdin ended before the work did."""
+"""Exit status: stdin ended, or was silent for too long, before the work did."""
 
 TOO_MUCH_MEMORY: Final = 4
 """Exit status: the memory limit was passed."""
@@ -56,7 +58,7 @@ def main() -> None:
     _limit(resource.RLIMIT_DATA, max(2 * request["memory"], _HARD_LIMIT))
     _limit(resource.RLIMIT_CORE, 0)
     threading.Thread(target=_work, args=(request, answers), daemon=True).start()
-    _wait_for_the_end_of(0, memory=request["memory"])
+    _wait_for_the_end_of(0, memory=request["memory"], silence=request["silence"])
     if request["operation"] == "command":
         os.killpg(0, signal.SIGKILL)  # the command too; the parent has given this process a session of its own
     os._exit(PARENT_GONE)
@@ -86,10 +88,15 @@ def _first_line(descriptor: int) -> bytes:
     return b"".join(parts)
 
 
-def _wait_for_the_end_of(descriptor: int, *, memory: int) -> None:
+def _wait_for_the_end_of(descriptor: int, *, memory: int, silence: float) -> None:
+    heard = time.monotonic()
     while True:
         readable, _, _ = select.select([descriptor], [], [], _LOOK_AT_MEMORY)
-        if readable and not os.read(descriptor, 1 << 16):
+        if readable:
+            if not os.read(descriptor, 1 << 16):
+                return
+            heard = time.monotonic()
+        elif silence and time.monotonic() - heard > silence:
             return
         if _peak_memory() > memory:
             os._exit(TOO_MUCH_MEMORY)

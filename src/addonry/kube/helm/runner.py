@@ -17,7 +17,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,9 +82,19 @@ class ChildDied(ChildTrouble):
 class HelmRunner:
     """Starts children. Holds no state; safe for concurrent use."""
 
-    def __init__(self, work_directory: Path, *, memory: int = MEMORY_LIMIT) -> None:
+    def __init__(
+        self,
+        work_directory: Path,
+        *,
+        memory: int = MEMORY_LIMIT,
+        silence: float = 0.0,
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
+        """*silence* is how long a child works on without a word of ours, 0 for ever; *before* is called before each."""
         self._homes = work_directory / "homes"
         self._memory = memory
+        self._silence = silence
+        self._before = before
 
     async def run(self, request: Mapping[str, Any], *, seconds: float, inherit: tuple[int, ...] = ()) -> Any:
         """The result of *request* (see ``child``). Raises ChildTrouble; a cancelled call kills the child too.
@@ -98,7 +108,8 @@ class HelmRunner:
 
     async def _run(self, request: Mapping[str, Any], seconds: float, inherit: tuple[int, ...]) -> Any:
         # Values read from a user's YAML may hold dates, which Helm reads as text.
-        line = json.dumps({**request, "library": _library(), "memory": self._memory}, default=str).encode() + b"\n"
+        line = self._line(request)
+        self._before()
         with self._home() as home:
             process = await asyncio.create_subprocess_exec(
                 *_command(home),
@@ -112,13 +123,17 @@ class HelmRunner:
             )
             try:
                 async with asyncio.timeout(seconds):
-                    answer, noise = await _converse(process, line)
+                    answer, noise = await _converse(process, line, self._silence)
                     status = await process.wait()
             except TimeoutError:
                 raise ChildLate from None
             finally:
                 await _end(process)
         return _result(answer, noise, status, request)
+
+    def _line(self, request: Mapping[str, Any]) -> bytes:
+        more = {"library": _library(), "memory": self._memory, "silence": self._silence}
+        return json.dumps({**request, **more}, default=str).encode() + b"\n"
 
     @contextmanager
     def _home(self) -> Iterator[Path]:
@@ -163,11 +178,12 @@ def _library() -> str:
     return str(Path(spec.origin).parents[1])
 
 
-async def _converse(process: asyncio.subprocess.Process, line: bytes) -> tuple[bytes, bytes]:
+async def _converse(process: asyncio.subprocess.Process, line: bytes, silence: float) -> tuple[bytes, bytes]:
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
     reading = asyncio.gather(_read_all(process.stdout), _read_first(process.stderr))
+    talking = asyncio.create_task(_talk(process.stdin, silence))
     try:
         # A child that dies at once breaks the pipe; its status and stderr tell more than that.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -176,8 +192,18 @@ async def _converse(process: asyncio.subprocess.Process, line: bytes) -> tuple[b
         # stdin is left open: its end would tell the child that we are gone.
         answer, noise = await reading
     finally:
+        talking.cancel()
         reading.cancel()
     return answer, noise
+
+
+async def _talk(stdin: asyncio.StreamWriter, silence: float) -> None:
+    """Let the child hear of us, so that it goes on."""
+    while silence:
+        await asyncio.sleep(silence / 4)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            stdin.write(b"\n")
+            await stdin.drain()
 
 
 async def _read_all(stream: asyncio.StreamReader) -> bytes:

@@ -1,0 +1,26 @@
+"""What tests of several rooms share: a PostgreSQL server, started when the first test asks."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.postgres import Postgres, postgres_server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The server; skips where it cannot be started, as for a user without a name."""
+    try:
+        starting = postgres_server()
+        server = starting.__enter__()
+    except Exception as error:  # noqa: BLE001 - whatever keeps it from starting is the reason that is told
+        pytest.skip(f"PostgreSQL cannot be started here, so SQLite alone is tested: {error}")
+    yield server
+    starting.__exit__(None, None, None)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """The URL of a fresh database on it."""
+    with postgres.fresh_database() as url:
+        yield url
