@@ -1,13 +1,16 @@
 """Pause, resume and cancel of tasks that run on a cluster: what is asked happens, and the cluster shows it."""
 
+import json
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from addonry.app import open_app
+from addonry.lifecycle import UpgradeRequest
 from addonry.model.errors import IllegalMove
-from addonry.model.tasks import Pace, Status, StepName, Wish
+from addonry.model.tasks import Edits, Pace, Status, StepName, Wish
 from addonry.settings import Settings
 from addonry.simulator import Simulator
 from addonry.simulator.charts import ChartRepository, find_charts, pack
@@ -181,3 +184,50 @@ async def test_a_task_that_waits_is_paused_and_canceled_at_once(wishing):
     ended = await wishing.ended(canceled)
     assert ended.status is Status.CANCELED
     assert images(wishing.simulated, INGRESS)[0].endswith(":v1.12.1")
+
+
+def scale_as_kubectl(wishing: Wishing, replicas: int) -> None:
+    """What `kubectl patch` does: the field is kubectl's from then on."""
+    request = urllib.request.Request(
+        f"{wishing.simulated.server}{INGRESS}?fieldManager=kubectl-patch",
+        data=json.dumps({"spec": {"replicas": replicas}}).encode(),
+        method="PATCH",
+        headers={
+            "Authorization": f"Bearer {wishing.simulated.token}",
+            "Content-Type": "application/merge-patch+json",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("edits", "status", "replicas", "tag"),
+    [
+        (Edits.OVERWRITE, Status.SUCCESS, 4, "v1.13.3"),
+        (Edits.PRESERVE, Status.SUCCESS, 3, "v1.13.3"),
+        (Edits.NONE, Status.FAILED, 3, "v1.12.1"),
+    ],
+)
+async def test_fields_of_others_are_taken_kept_or_in_the_way_as_asked(wishing, edits, status, replicas, tag):
+    """Whoever scaled the controller by hand wants it to stay so, or not: nobody else can know."""
+    scale_as_kubectl(wishing, 3)
+    await wishing.settled("ingress-nginx")
+    (planned,) = await wishing.service.plan(wishing.cluster, [UpgradeRequest("ingress-nginx", "4.13.3", edits=edits)])
+    told = " ".join([*planned.change.remarks, planned.change.trouble.message if planned.change.trouble else ""])
+    assert "spec.replicas" in told
+    assert "kubectl-patch" in told
+    task = await wishing.upgrade("ingress-nginx", "4.13.3", edits=edits)
+    ended = await wishing.ended(task)
+    assert ended.status is status, ended
+    seen = wishing.seen(INGRESS)
+    assert seen["spec"]["replicas"] == replicas
+    assert seen["spec"]["template"]["spec"]["containers"][0]["image"].endswith(tag)
+    owners = {
+        entry["manager"]
+        for entry in seen["metadata"]["managedFields"]
+        if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
+    }
+    assert owners == {"helm"} if edits is Edits.OVERWRITE else "kubectl-patch" in owners
+    if edits is Edits.PRESERVE:
+        assert owners == {"kubectl-patch"}

@@ -8,6 +8,7 @@ from typing import Any
 from addonry.kube.holding import HELD
 from addonry.lifecycle import ConfigureRequest, InstallRequest, UpgradeRequest
 from addonry.lifecycle.service import Service
+from addonry.model.components import Health
 from addonry.model.ids import ClusterId
 from addonry.model.tasks import LIVE, Task
 from addonry.simulator import SimulatedCluster
@@ -70,6 +71,15 @@ class Wishing:
     async def reasons(self, task: Task) -> list[str]:
         """The reasons of its events, in order."""
         return [event.reason for event in (await self.service.task(task.id)).events]
+
+    async def settled(self, name: str) -> None:
+        """Once a component that somebody has just changed is well again."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = {each.name: each for each in await self.service.scan(self.cluster)}[name]
+                if found.component is not None and found.component.found.health is Health.CURRENT:
+                    return
+                await asyncio.sleep(0.05)
 
     def seen(self, path: str) -> dict[str, Any]:
         """An object of the cluster."""

@@ -6,8 +6,9 @@ operation, give it to the Protocol, to both classes and, for the library, to ``c
 What is always asked for, whoever carries it out:
 
 - no waiting for pods: we watch the rollout ourselves. Hooks are waited for, they are part of the change;
-- others' fields are taken over (``force_conflicts``): the policy *overwrite*, told beforehand by the dry run. Helm 4
-  sends server-side applies without force otherwise, and fails after any ``kubectl scale``;
+- others' fields are taken over (``force_conflicts``) with the policy *overwrite*, told beforehand by the dry run. Helm 4
+  sends server-side applies without force otherwise, and fails after any ``kubectl scale``. With *preserve* they are not
+  sent at all (``keep``), by the library only. A rollback takes them always: it must come through;
 - a release goes on being applied the way it was (*server_side*): Helm 4 keeps releases of Helm 3 client-side, where
   nothing conflicts, and refuses ``force_conflicts`` with it;
 - the chart's ``crds/`` are left alone: they have a step of their own, because Helm installs them once and never again;
@@ -25,6 +26,7 @@ from addonry.kube import KubeSettings
 from addonry.kube.helm.failures import failure, failure_of_command
 from addonry.kube.helm.runner import ChildTrouble, HelmRunner
 from addonry.model.errors import HelmFailed
+from addonry.model.tasks import Edits
 
 MAX_HISTORY: Final = 10
 """Revisions kept of each release; the deployed one and the one to go back to are always among them."""
@@ -51,6 +53,10 @@ class Chart:
 
     path: Path
     values: Mapping[str, Any] = field(repr=False)
+    edits: Edits = Edits.OVERWRITE
+    """What becomes of fields that others have set, where the release is applied server-side."""
+    keep: tuple[Mapping[str, Any], ...] = ()
+    """With PRESERVE: the fields that are not sent (``keep.Kept``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +126,13 @@ class HelmLibrary:
         self, site: Site, chart: Chart, *, description: str, create_namespace: bool, replace: bool = False
     ) -> None:
         """See ``Helm``."""
-        options = self._change(site, description, server_side=True)
+        options = self._change(site, description, chart, server_side=True)
         options |= {"create_namespace": create_namespace, "replace": replace, "server_side_apply": True}
         await self._run("install", site, chart=chart, options=options)
 
     async def upgrade(self, site: Site, chart: Chart, *, description: str, server_side: bool) -> None:
         """See ``Helm``."""
-        options = self._change(site, description, server_side=server_side)
+        options = self._change(site, description, chart, server_side=server_side)
         options |= {"reset_values": True, "max_history": MAX_HISTORY}
         await self._run("upgrade", site, chart=chart, options=options)
 
@@ -149,7 +155,7 @@ class HelmLibrary:
 
     async def preview(self, site: Site, chart: Chart, *, is_upgrade: bool, server_side: bool) -> str:
         """See ``Helm``."""
-        options = self._change(site, "", server_side=server_side)
+        options = self._change(site, "", chart, server_side=server_side)
         options |= {"dry_run": "server", "disable_openapi_validation": True}
         options |= {"reset_values": True} if is_upgrade else {"server_side_apply": server_side}
         operation = "upgrade" if is_upgrade else "install"
@@ -178,12 +184,12 @@ class HelmLibrary:
         """See ``Helm``."""
         return str(await self._run("version", Site("", "", "")))
 
-    def _change(self, site: Site, description: str, *, server_side: bool) -> dict[str, Any]:
+    def _change(self, site: Site, description: str, chart: Chart, *, server_side: bool) -> dict[str, Any]:
         return {
             "namespace": site.namespace,
             "timeout_seconds": self._patience(),
             "wait": "hookOnly",
-            "force_conflicts": server_side,
+            "force_conflicts": server_side and chart.edits is Edits.OVERWRITE,
             # A word for upgrades, a boolean for installs.
             "server_side_apply": str(server_side).lower(),
             "skip_crds": True,
@@ -209,6 +215,7 @@ class HelmLibrary:
             "release": site.release,
             "chart": _path(chart) if chart else "",
             "values": chart.values if chart else {},
+            "keep": chart.keep if chart else (),
             "options": options or {},
         }
         try:
@@ -231,7 +238,7 @@ class HelmCommand:
         self, site: Site, chart: Chart, *, description: str, create_namespace: bool, replace: bool = False
     ) -> None:
         """See ``Helm``."""
-        arguments = ["install", site.release, _path(chart), *await self._change(description, server_side=True)]
+        arguments = ["install", site.release, _path(chart), *await self._change(description, chart, server_side=True)]
         arguments += ["--create-namespace"] if create_namespace else []
         arguments += ["--replace"] if replace else []
         await self._run(site, arguments, values=chart.values)
@@ -239,7 +246,7 @@ class HelmCommand:
     async def upgrade(self, site: Site, chart: Chart, *, description: str, server_side: bool) -> None:
         """See ``Helm``."""
         arguments = ["upgrade", site.release, _path(chart), "--reset-values", "--history-max", str(MAX_HISTORY)]
-        arguments += await self._change(description, server_side=server_side)
+        arguments += await self._change(description, chart, server_side=server_side)
         await self._run(site, arguments, values=chart.values)
 
     async def rollback(self, site: Site, *, revision: int, server_side: bool) -> None:
@@ -256,7 +263,7 @@ class HelmCommand:
         """See ``Helm``."""
         arguments = ["upgrade", "--reset-values"] if is_upgrade else ["install"]
         arguments += [site.release, _path(chart), "--dry-run=server", "--output", "json"]
-        arguments += ["--disable-openapi-validation", *await self._change("", server_side=server_side)]
+        arguments += ["--disable-openapi-validation", *await self._change("", chart, server_side=server_side)]
         told = await self._run(site, arguments, values=chart.values)
         try:
             return str(json.loads(told)["manifest"])
@@ -278,17 +285,24 @@ class HelmCommand:
         """See ``Helm``."""
         return (await self._run(Site("", "", ""), ["version", "--template", "{{.Version}}"])).strip()
 
-    async def _change(self, description: str, *, server_side: bool) -> list[str]:
+    async def _change(self, description: str, chart: Chart, *, server_side: bool) -> list[str]:
+        if chart.keep:
+            raise HelmFailed(
+                "A helm command cannot leave fields out of what it applies.",
+                remedy="Ask with edits `overwrite` or `none`, or unset ADDONRY_HELM to use the packaged Helm.",
+            )
         arguments = ["--values", "-", "--skip-crds", "--timeout", self._patience(), "--description", description]
-        return [*arguments, *await self._how(server_side=server_side)]
+        return [*arguments, *await self._how(server_side=server_side, force=chart.edits is Edits.OVERWRITE)]
 
-    async def _how(self, *, server_side: bool) -> list[str]:
+    async def _how(self, *, server_side: bool, force: bool = True) -> list[str]:
         """Helm 3 knows one way only, and these options not."""
         if not self._major:
             self._major = int((await self.version()).removeprefix("v").partition(".")[0])
         if self._major == _HELM_3:
             return []
-        return ["--server-side=true", "--force-conflicts"] if server_side else ["--server-side=false"]
+        if not server_side:
+            return ["--server-side=false"]
+        return ["--server-side=true", "--force-conflicts"] if force else ["--server-side=true"]
 
     def _patience(self) -> str:
         return f"{max(1, int(self._seconds * _MARGIN))}s"

@@ -150,6 +150,8 @@ def _config(native: Any, request: dict[str, Any]) -> Any:
 def _install_or_upgrade(call: str) -> Callable[[dict[str, Any]], Any]:
     def run(request: dict[str, Any]) -> Any:
         native = _native(request)
+        if request["keep"]:
+            request["options"]["post_renderer"] = _keeping(request)
         told = native.call_string(
             call,
             _config(native, request),
@@ -164,6 +166,27 @@ def _install_or_upgrade(call: str) -> Callable[[dict[str, Any]], Any]:
         return json.loads(told).get("manifest", "")
 
     return run
+
+
+def _keeping(request: dict[str, Any]) -> str:
+    """Make the plugin that leaves fields of others out of the manifests; its name. See ``keep``."""
+    folder = os.path.join(os.environ["HELM_PLUGINS"], "addonry-keep")  # noqa: PTH118 - pathlib is slow to import
+    os.makedirs(folder)  # noqa: PTH103
+    script = os.path.join(os.path.dirname(__file__), "keep.py")  # noqa: PTH118, PTH120
+    kept = os.path.join(folder, "keep.json")  # noqa: PTH118
+    arguments = ["-I", "-S", "-B", script, request["library"], kept]
+    plugin = {
+        "apiVersion": "v1",
+        "type": "postrenderer/v1",
+        "name": "addonry-keep",
+        "version": "1.0.0",
+        "runtime": "subprocess",
+        "runtimeConfig": {"platformCommand": [{"command": request["python"], "args": arguments}]},
+    }
+    for name, content in ((kept, request["keep"]), (os.path.join(folder, "plugin.yaml"), plugin)):  # noqa: PTH118
+        with open(name, "w") as file:  # noqa: PTH123
+            json.dump(content, file)
+    return "addonry-keep"
 
 
 def _rollback(request: dict[str, Any]) -> Any:

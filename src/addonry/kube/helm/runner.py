@@ -132,7 +132,7 @@ class HelmRunner:
         return _result(answer, noise, status, request)
 
     def _line(self, request: Mapping[str, Any]) -> bytes:
-        more = {"library": _library(), "memory": self._memory, "silence": self._silence}
+        more = {"library": _library(), "memory": self._memory, "silence": self._silence, "python": sys.executable}
         return json.dumps({**request, **more}, default=str).encode() + b"\n"
 
     @contextmanager
@@ -167,6 +167,7 @@ def _environment(home: Path) -> dict[str, str]:
         "HELM_CACHE_HOME": f"{here}/cache",
         "HELM_CONFIG_HOME": f"{here}/config",
         "HELM_DATA_HOME": f"{here}/data",
+        "HELM_PLUGINS": f"{here}/plugins",
     }
 
 

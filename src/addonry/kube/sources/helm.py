@@ -31,7 +31,7 @@ from addonry.kube.objects import ObjectRef
 from addonry.model.components import Found, Owner, Placement, ReleaseStatus
 from addonry.model.errors import ClusterRejected, ClusterUnreachable, FieldConflict, HelmFailed
 from addonry.model.ids import TaskId, Version
-from addonry.model.tasks import Snapshot
+from addonry.model.tasks import Edits, Snapshot
 from addonry.rules.versions import same_version
 
 FIELD_MANAGER: Final = "helm"
@@ -78,9 +78,21 @@ class HelmSource:
     async def dry_run(self, placement: Placement, target: Target, *, manifest: str = "") -> DryRun:
         """See ``Source``. Objects whose namespace or kind comes into being with the chart itself are not judged."""
         history = await self._history(placement)
+        count, conflicts = await self._judge(placement, target, history, manifest=manifest)
+        return DryRun(count, tuple(dict.fromkeys((f"{each.title} {each.field}", each.manager) for each in conflicts)))
+
+    async def _judge(
+        self, placement: Placement, target: Target, history: Sequence[Release], *, manifest: str = ""
+    ) -> "tuple[int, list[_Conflict]]":
+        """How many objects the server accepts, and whose fields they would take. Raises ClusterRejected."""
         manifest = manifest or await self._render(placement, target, history)
         objects = await asyncio.to_thread(objects_of, manifest)
         running = newest(history)
+        if running is not None and not running.is_server_side and target.edits is not Edits.OVERWRITE:
+            raise HelmFailed(
+                f"Release {placement.name} is applied the way Helm 3 does it, which cannot tell the fields of others.",
+                remedy="Ask with edits `overwrite`.",
+            )
         judge = _Judge(
             api=self._api,
             namespace=placement.namespace,
@@ -105,7 +117,7 @@ class HelmSource:
                 return
             await self._carry_out(
                 placement,
-                lambda found: self._change(site, target, found, task),
+                lambda found: self._change(site, placement, target, found, task),
                 is_done=lambda found: _is_applied(found, target, task, snapshot),
                 history=history,
             )
@@ -192,8 +204,15 @@ class HelmSource:
         secrets, _ = await self._api.list(path, dict, params=params)
         return await asyncio.to_thread(_readable, secrets)
 
-    async def _change(self, site: Site, target: Target, history: Sequence[Release], task: TaskId) -> None:
-        chart = Chart(target.archive.path, _values(target, history))
+    async def _change(
+        self, site: Site, placement: Placement, target: Target, history: Sequence[Release], task: TaskId
+    ) -> None:
+        chart = Chart(target.archive.path, _values(target, history), edits=target.edits)
+        if target.edits is not Edits.OVERWRITE:
+            _, conflicts = await self._judge(placement, target, history)
+            if conflicts and target.edits is Edits.NONE:
+                raise FieldConflict(tuple((f"{each.title} {each.field}", each.manager) for each in conflicts))
+            chart = replace(chart, keep=_kept(conflicts))
         last = newest(history)
         if last is None or last.status in _GONE:
             namespace = await self._api.get_or_none(f"/api/v1/namespaces/{site.namespace}")
@@ -282,11 +301,11 @@ class _Judge:
     may_conflict: bool
     coming: frozenset[tuple[str, str]]
 
-    async def judge(self, objects: Sequence[dict[str, Any]]) -> DryRun:
+    async def judge(self, objects: Sequence[dict[str, Any]]) -> "tuple[int, list[_Conflict]]":
         """Raises one ClusterRejected for everything that the server refuses."""
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(each: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], str]:
+        async def one(each: dict[str, Any]) -> "tuple[tuple[_Conflict, ...], str]":
             async with gate:
                 return await self._one(each)
 
@@ -297,10 +316,9 @@ class _Judge:
                 "The API server refuses what the chart would send: " + "; ".join(refused[:_TOLD]) + more,
                 remedy="Correct the values, or choose another version of the chart.",
             )
-        conflicts = [conflict for found, _ in verdicts for conflict in found]
-        return DryRun(len(objects), tuple(dict.fromkeys(conflicts)))
+        return len(objects), [conflict for found, _ in verdicts for conflict in found]
 
-    async def _one(self, each: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], str]:
+    async def _one(self, each: dict[str, Any]) -> "tuple[tuple[_Conflict, ...], str]":
         """The conflicts, and the refusal in words, of one object."""
         name = f"{each['kind']} {each['metadata']['name']}"
         group, _, _ = str(each["apiVersion"]).rpartition("/")
@@ -310,13 +328,17 @@ class _Judge:
             return (), "" if (group, each["kind"]) in self.coming else f"{name}: {error.message}"
         namespace = str(each["metadata"].get("namespace") or self.namespace) if resource.namespaced else ""
         path = self.api.path_of(resource, namespace, each["metadata"]["name"])
-        conflicts: tuple[tuple[str, str], ...] = ()
+        conflicts: tuple[_Conflict, ...] = ()
         try:
             try:
                 await self._send(path, each, force=not self.may_conflict)
             except FieldConflict as conflict:
                 # A conflict is answered before the object is validated, so ask again as apply will.
-                conflicts = tuple((f"{name} {field}", manager) for field, manager in conflict.conflicts)
+                found = each["metadata"]
+                conflicts = tuple(
+                    _Conflict(each["kind"], str(found.get("namespace") or ""), found["name"], field, manager)
+                    for field, manager in conflict.conflicts
+                )
                 await self._send(path, each, force=True)
         except Missing:
             return (), ""  # its namespace is not there yet
@@ -329,6 +351,32 @@ class _Judge:
     async def _send(self, path: str, each: dict[str, Any], *, force: bool) -> None:
         params = {"dryRun": "All", "fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
         await self.api.patch(path, each, kind="apply", params=params)
+
+
+@dataclass(frozen=True, slots=True)
+class _Conflict:
+    """A field of an object that somebody else has set to something else."""
+
+    kind: str
+    namespace: str
+    name: str
+    field: str
+    manager: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def _kept(conflicts: Iterable[_Conflict]) -> tuple[dict[str, Any], ...]:
+    """The fields to leave out, by object."""
+    fields: dict[tuple[str, str, str], list[str]] = {}
+    for each in conflicts:
+        fields.setdefault((each.kind, each.namespace, each.name), []).append(f".{each.field}")
+    return tuple(
+        {"kind": kind, "namespace": namespace, "name": name, "fields": sorted(set(found))}
+        for (kind, namespace, name), found in fields.items()
+    )
 
 
 def _is_locked(last: Release) -> bool:
