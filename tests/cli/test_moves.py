@@ -104,7 +104,7 @@ def test_waiting_for_a_canary_ends_well_when_it_is_paused_and_says_what_to_do(pr
     result = run("upgrade", "prod", "coredns", "--canary", "--wait")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-1] == (
-        f"Task {TASK} is paused after the first pods of the new version: "
+        f"Task {TASK} is paused after the first pods: "
         f"`addonry resume {TASK}` goes on, `addonry cancel {TASK}` goes back."
     )
 

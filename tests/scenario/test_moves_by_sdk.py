@@ -145,7 +145,9 @@ def test_a_task_that_is_paused_anywhere_goes_on_when_it_is_resumed(client, clust
     assert (reasons.count("Paused"), reasons.count("Resumed"), reasons.count("Succeeded")) == (1, 1, 1)
 
 
-def test_a_stalled_rollout_is_named_while_it_stalls_and_can_be_held_and_canceled(tmp_path, chart_repository, cluster, install):
+def test_a_stalled_rollout_is_named_while_it_stalls_and_can_be_held_and_canceled(
+    tmp_path, chart_repository, cluster, install
+):
     """Where the official SDK can see it: the stage's outputs and message, the task's outputs and its events."""
     name = "node-problem-detector"
     install(name, "2.3.14")

@@ -113,7 +113,7 @@ def _result(each: Mapping[str, Any], task_type: str) -> str:
 
 def _rests(told: Mapping[str, Any]) -> str:
     task = told["task_id"]
-    why = " after the first pods of the new version" if is_paused_canary(told) else ""
+    why = " after the first pods" if is_paused_canary(told) else ""
     return f"Task {task} is paused{why}: `addonry resume {task}` goes on, `addonry cancel {task}` goes back."
 
 

@@ -35,7 +35,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "catalog": Row("catalog", "Show which components and versions there are."),
     "keys": Row("keys", "Create and list access keys."),
     "serve": Row("serve", "Run the service: the API and a worker, in the foreground."),
-    "worker": Row("worker", "Run a worker without the API, beside a service on PostgreSQL."),
+    "worker": Row("worker", "Run a worker: it carries tasks out and serves nothing."),
     "simulate": Row("simulate", "Run simulated clusters for trying things out, until Ctrl-C."),
     "demo": Row("demo", "Tell the whole story on simulated clusters, in about a minute."),
     "completion": Row("completion", "Print the completion script of a shell."),

@@ -147,7 +147,7 @@ def upgrade(
 
 @click.command(
     epilog=examples(
-        "addonry configure prod coredns --set replicas=3 --wait",
+        "addonry configure prod metrics-server --set replicas=2 --wait",
         "addonry configure prod ingress-nginx --values ingress.yaml --canary",
     )
 )

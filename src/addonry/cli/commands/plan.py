@@ -21,7 +21,7 @@ from addonry.cli.values import Said, config_of, read_values, value_options
     epilog=examples(
         "addonry plan prod",
         "addonry plan prod ingress-nginx@4.13.3 --edits preserve",
-        "addonry plan prod coredns --configure --set replicas=3",
+        "addonry plan prod metrics-server --configure --set replicas=2",
     )
 )
 @click.argument("cluster")
