@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check chaos format bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ check: $(VENV)/.dev ## what a review runs first: format, lint, types, import dir
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pytest -q -m 'not slow'
+
+chaos: $(VENV)/.dev ## long storms over several workers: kills, freezes, faults; ARGS="--minutes 10 --storms 6"
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 format: $(VENV)/.dev ## format and mend what can be mended
 	@$(BIN)/ruff format .

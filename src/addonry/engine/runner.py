@@ -17,7 +17,7 @@ from addonry.engine.wishes import Ear
 from addonry.model.errors import AddonryError, ClusterUnreachable, StoreUnavailable
 from addonry.model.ids import TaskId
 from addonry.model.tasks import Again, Broken, Change, Done, Outcome, Status, StepRecord, Task, Trouble, Wish
-from addonry.rules.planning import stops
+from addonry.rules.planning import is_last_way, stops
 from addonry.rules.task_moves import after_crashes, after_step, begin, events_of, grant
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,9 @@ class Limits:
     """How often in a row a step may kill its worker."""
     bug_limit: int = 3
     """How often in a row a step may fail in a way that nobody foresaw."""
+    last_way_limit: int = 6
+    """How often in a row a step may fail that there is no other way from: on the way back, and past the point of no
+    return. What would be given up there is a component half changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class _Drive:
     silent_since: float | None = None
     silences: int = 0
     bugs: int = 0
+    failures: int = 0
 
     async def carry_out(self, task_id: TaskId) -> None:
         found = await self.log.claim(task_id, run=self.run, claim=self.claim)
@@ -186,6 +190,9 @@ class _Drive:
         except ClusterUnreachable as error:
             return self._silent(error)
         except AddonryError as error:
+            self.failures += 1
+            if is_last_way(task.change) and self.failures < self.limits.last_way_limit:
+                return Again(self._pause(self.failures), f"is tried again: {error.message}", stall=type(error).__name__)
             return Broken(Trouble(type(error).__name__, error.message, error.remedy))
         except Exception as error:  # noqa: BLE001 - a bug of one step must not end the worker
             return self._bug(task, error)
@@ -194,7 +201,7 @@ class _Drive:
 
     def _forget(self) -> None:
         """Patience begins anew: with the next step, and once the step has answered in its own words."""
-        self.silent_since, self.silences, self.bugs = None, 0, 0
+        self.silent_since, self.silences, self.bugs, self.failures = None, 0, 0, 0
 
     def _silent(self, error: ClusterUnreachable) -> Outcome:
         now = self.clock.elapsed()

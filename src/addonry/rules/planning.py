@@ -105,6 +105,11 @@ def is_going_back(change: Change) -> bool:
     return StepName.ROLLBACK in change.plan[: change.position + 1]
 
 
+def is_last_way(change: Change) -> bool:
+    """Whether there is no other way left than to go on: the way back, and past the point of no return."""
+    return is_going_back(change) or change.step in NO_RETURN
+
+
 def has_touched(change: Change) -> bool:
     """Whether the component may already be another than before; true from *apply* on, begun or not."""
     return change.step in TOUCHING
