@@ -46,7 +46,6 @@ RATES: Final = {
     Kind.HUNG_UP: 0.01,
     Kind.CUT: 0.2,
     Kind.STALE: 0.02,
-    Kind.STALLED: 0.003,
 }
 INSTALLED: Final = {
     "metrics-server": ("3.12.1", {"replicas": 2}),
@@ -56,8 +55,6 @@ NEWER: Final = {"metrics-server": ["3.13.0", "3.12.2"], "node-problem-detector":
 """Of the last one the image cannot be pulled: that upgrade fails and goes back."""
 
 ENDED: Final = {"success", "fail", "canceled"}
-TOUCHING: Final = {"crds", "apply", "hold", "release", "rollback", "uninstall"}
-"""Steps that write."""
 
 
 @dataclass
@@ -367,16 +364,16 @@ class Storm:
         return f"{asked.id} {asked.kind} to {asked.wanted} {task.state} {stages} {task.error.message}"
 
     def _check_journal(self) -> None:
-        """A step that ends in one process after another has begun it was carried out by both at once."""
-        at_work: dict[tuple[str, str], str] = {}
+        """Whoever writes for a task after another process has begun one of its steps works beside that other."""
+        at_work: dict[str, str] = {}
         for line in self._journal.read_text().splitlines():
-            process, task, component, step, what = line.split()
-            if step not in TOUCHING:
-                continue
+            process, task, _, step, what = line.split()
             if what == "begin":
-                at_work[task, component] = process
-            elif at_work.get((task, component)) not in {None, process}:
-                self.report.overlaps.append(f"{task} {step}: {process} ended it after {at_work[task, component]} began")
+                at_work[task] = process
+            elif at_work.get(task) != process:
+                self.report.overlaps.append(f"{task} {step}: {process} wrote after {at_work.get(task)} had begun")
+            else:
+                self.report.done["write"] += 1
 
     def _version(self, cluster_id: str, component: str) -> str:
         request = models.DescribeClusterAddonsUpgradeStatusRequest(component_ids=[component])

@@ -307,3 +307,43 @@ def test_a_copy_of_a_cluster_goes_on_living(simulator, client, cluster):
     copy("PATCH", WEB, new_image("registry.example/app:2"), STRATEGIC)
     copy.wait(WEB, "the copy has rolled out", rolled_out)
     assert client.get(WEB)["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/app:1.0"
+
+
+def test_a_partition_holds_old_pods_back_even_when_they_are_deleted(stepped):
+    """A canary of a StatefulSet is held by its partition; a lost Pod must not slip to the new version."""
+    simulator, client = stepped
+    path = "/apis/apps/v1/namespaces/default/statefulsets"
+    client.post(path, workload("StatefulSet", "db", serviceName="db", replicas=3))
+    simulator.advance(15)
+    client.merge(f"{path}/db", {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 2}}}})
+    client("PATCH", f"{path}/db", new_image("registry.example/app:2"), STRATEGIC)
+    simulator.advance(15)
+    client.delete(f"{PODS}/db-0")
+    simulator.advance(15)
+    images = [p["spec"]["containers"][0]["image"].rpartition(":")[2] for p in client.get(PODS)["items"]]
+    assert images == ["1.0", "1.0", "2"]
+    held = client.get(f"{path}/db")
+    status = held["status"]
+    assert status["currentRevision"] != status["updateRevision"]
+    assert (status["updatedReplicas"], status["currentReplicas"], status["readyReplicas"]) == (1, 2, 3)
+    assert status["observedGeneration"] == held["metadata"]["generation"]
+
+
+def test_a_daemon_set_on_delete_waits_until_it_is_told_to_roll(stepped):
+    """A canary of a DaemonSet replaces chosen Pods by hand, and lets the rest follow afterwards."""
+    simulator, client = stepped
+    path = "/apis/apps/v1/namespaces/default/daemonsets"
+    client.post(path, workload("DaemonSet", "agent", updateStrategy={"type": "OnDelete"}))
+    simulator.advance(5)
+    client("PATCH", f"{path}/agent", new_image("registry.example/app:2"), STRATEGIC)
+    simulator.advance(30)
+    held = client.get(f"{path}/agent")
+    assert held["status"].get("updatedNumberScheduled", 0) == 0
+    assert held["status"]["observedGeneration"] == held["metadata"]["generation"]
+    client.delete(f"{PODS}/{client.get(PODS)['items'][0]['metadata']['name']}")
+    simulator.advance(10)
+    assert client.get(f"{path}/agent")["status"]["updatedNumberScheduled"] == 1
+    client.merge(f"{path}/agent", {"spec": {"updateStrategy": {"type": "RollingUpdate"}}})
+    simulator.advance(30)
+    status = client.get(f"{path}/agent")["status"]
+    assert (status["updatedNumberScheduled"], status["numberAvailable"]) == (3, 3)

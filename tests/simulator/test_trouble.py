@@ -8,6 +8,7 @@ import urllib.error
 
 import pytest
 
+from addonry.simulator import Chaos, Kind
 from tests.simulator.manifests import CONFIG_MAPS, config_map
 from tests.simulator.test_watching import watching
 
@@ -56,3 +57,136 @@ def test_requests_are_logged_without_bodies_or_credentials(client, cluster):
         201,
     )
     assert cluster.token not in repr(cluster.requests)
+
+
+def test_a_pattern_and_a_fraction_choose_who_is_hit_and_a_seed_repeats_it(client, cluster):
+    """A chaos run that fails must fail again with its seed."""
+
+    def statuses():
+        cluster.trouble.fail(path=r"/configmaps$", status=503, times=None, fraction=0.5, seed=7)
+        answers = [client("GET", CONFIG_MAPS).status for _ in range(20)]
+        assert client("GET", "/version").status == 200
+        cluster.trouble.recover()
+        return answers
+
+    first = statuses()
+    assert set(first) == {200, 503}
+    assert statuses() == first
+
+
+def test_chaos_is_the_same_for_the_same_seed_and_order(client, cluster):
+    """The printed seed of a chaos run is worth nothing otherwise."""
+    client.post(CONFIG_MAPS, config_map("a"))
+
+    def run(seed):
+        rates = {Kind.CONFLICT: 0.3, Kind.TOO_MANY: 0.2, Kind.UNAVAILABLE: 0.2}
+        cluster.trouble.unleash(Chaos(seed, rates, spared="/version"))
+        answers = []
+        for number in range(15):
+            answers.append(client("GET", CONFIG_MAPS).status)
+            patch = {"data": {"n": str(number)}}
+            answers.append(client("PATCH", f"{CONFIG_MAPS}/a", patch, "application/merge-patch+json").status)
+            assert client("GET", "/version").status == 200
+        befallen = dict(cluster.trouble.befallen)
+        cluster.trouble.recover()
+        return answers, befallen
+
+    first = run(11)
+    assert run(11) == first
+    assert run(12) != first
+    assert first[0].count(409) == first[1][Kind.CONFLICT] > 0
+    assert 409 not in first[0][::2], "a read cannot conflict"
+
+
+def test_a_stale_answer_is_as_of_an_older_version(client, cluster):
+    """A lagging API server shows what was; a client must not take it for what is."""
+    client.post(CONFIG_MAPS, config_map("a", text="old"))
+    before = cluster.version
+    client.merge(f"{CONFIG_MAPS}/a", {"data": {"text": "new"}})
+    client.post(CONFIG_MAPS, config_map("b"))
+    cluster.trouble.stale(path="configmaps", times=3, version=before)
+    listed = client.get(CONFIG_MAPS)
+    assert [(item["metadata"]["name"], item["data"]["text"]) for item in listed["items"]] == [("a", "old")]
+    assert listed["metadata"]["resourceVersion"] == str(before)
+    assert client.get(f"{CONFIG_MAPS}/a")["data"]["text"] == "old"
+    assert client("GET", f"{CONFIG_MAPS}/b").status == 404
+    assert len(client.get(CONFIG_MAPS)["items"]) == 2
+
+
+def test_a_stale_watch_begins_in_the_past_and_catches_up(client, cluster):
+    """The events between are told, so that a client that trusts its watch ends up right."""
+    client.post(CONFIG_MAPS, config_map("a"))
+    before = cluster.version
+    client.post(CONFIG_MAPS, config_map("b"))
+    client.delete(f"{CONFIG_MAPS}/a")
+    cluster.trouble.stale(version=before)
+    with watching(client, "") as events:
+        seen = [next(events) for _ in range(3)]
+    assert [(e["type"], e["object"]["metadata"]["name"]) for e in seen] == [
+        ("ADDED", "a"),
+        ("ADDED", "b"),
+        ("DELETED", "a"),
+    ]
+
+
+def test_watches_are_cut_and_new_ones_let_in(client, cluster):
+    """As when an API server restarts behind its load balancer."""
+    client.post(CONFIG_MAPS, config_map("a"))
+    with watching(client, "") as events:
+        next(events)
+        cluster.trouble.cut_watches()
+        assert list(events) == []
+    cluster.trouble.cut(path="configmaps")
+    with watching(client, "") as events:
+        assert len(list(events)) == 1
+    with watching(client, "") as events:
+        assert next(events)["type"] == "ADDED"
+
+
+def test_chosen_requests_are_hung_up_on_at_once_or_after_a_stall(client, cluster):
+    """Both look to a client as if its write might have been carried out."""
+    cluster.trouble.hang_up(method="POST", path="configmaps")
+    cluster.trouble.stall(method="POST", path="configmaps", seconds=0.1)
+    for _ in range(2):
+        with pytest.raises((http.client.HTTPException, OSError)):
+            client("POST", CONFIG_MAPS, config_map("a"))
+    assert client("POST", CONFIG_MAPS, config_map("a")).status == 201
+
+
+def test_a_lost_right_and_an_expired_token_read_as_on_a_real_cluster(client, cluster):
+    """Addonry tells the two apart, and says what right is missing."""
+    cluster.trouble.forbid(method="PATCH", path="/deployments/web/scale$")
+    answer = client("PATCH", "/apis/apps/v1/namespaces/default/deployments/web/scale", {}, "application/json")
+    assert answer.status == 403
+    assert answer.body["message"] == (
+        'deployments.apps "web" is forbidden: User "admin" cannot patch resource "deployments/scale" in API group '
+        '"apps" in the namespace "default"'
+    )
+    cluster.trouble.expire_token()
+    assert client("GET", CONFIG_MAPS).body["reason"] == "Unauthorized"
+
+
+def test_a_deletion_is_recorded_with_what_it_was_about(client, cluster):
+    """That nothing older than a task was deleted can only be said with uid and age of each target."""
+    heard = []
+    cluster.record(heard.append)
+    made = client.post(CONFIG_MAPS, config_map("a"))
+    client.delete(f"{CONFIG_MAPS}/a")
+    client("DELETE", f"{CONFIG_MAPS}/a")
+    posted, deleted, missed = cluster.requests
+    (target,) = deleted.targets
+    about = made["metadata"]
+    assert (target.kind, target.namespace, target.name) == ("ConfigMap", "default", "a")
+    assert (target.uid, target.created) == (about["uid"], about["creationTimestamp"])
+    assert (posted.body_kind, posted.targets) == ("ConfigMap", ())
+    assert (missed.status, missed.targets) == (404, ())
+    assert posted.at <= deleted.at <= missed.at
+    assert (heard, cluster.forgotten) == (cluster.requests, 0)
+
+
+def test_a_collection_that_is_deleted_is_recorded_object_by_object(client, cluster):
+    """A selector must not hide what it selects."""
+    for name in ("a", "b"):
+        client.post(CONFIG_MAPS, config_map(name) | {"metadata": {"name": name, "labels": {"app": name}}})
+    client.delete(f"{CONFIG_MAPS}?labelSelector=app%3Db")
+    assert [target.name for target in cluster.requests[-1].targets] == ["b"]

@@ -9,7 +9,19 @@ kube-apiserver 1.36.2.
 """
 
 from addonry.simulator.clock import Clock, RealClock, SteppedClock
-from addonry.simulator.cluster import LoggedRequest, SimulatedCluster
+from addonry.simulator.cluster import LoggedRequest, SimulatedCluster, Target
 from addonry.simulator.server import Simulator, SimulatorApp
+from addonry.simulator.trouble import Chaos, Kind
 
-__all__ = ["Clock", "LoggedRequest", "RealClock", "SimulatedCluster", "Simulator", "SimulatorApp", "SteppedClock"]
+__all__ = [
+    "Chaos",
+    "Clock",
+    "Kind",
+    "LoggedRequest",
+    "RealClock",
+    "SimulatedCluster",
+    "Simulator",
+    "SimulatorApp",
+    "SteppedClock",
+    "Target",
+]

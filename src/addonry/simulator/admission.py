@@ -164,6 +164,10 @@ ON_CREATE: Final[Mapping[ResourceKey, Callable[[Object, Store], None]]] = {
     ResourceKey("", "persistentvolumeclaims"): _claim,
     ResourceKey("batch", "jobs"): _job,
     ResourceKey("apiextensions.k8s.io", "customresourcedefinitions"): _definition,
+    ResourceKey("", "resourcequotas"): _status(),
+    ResourceKey("policy", "poddisruptionbudgets"): _status(
+        disruptionsAllowed=0, currentHealthy=0, desiredHealthy=0, expectedPods=0
+    ),
     ResourceKey("apps", "deployments"): _status(),
     ResourceKey("apps", "replicasets"): _status(replicas=0),
     ResourceKey("apps", "statefulsets"): _status(replicas=0, availableReplicas=0),

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
-from addonry.simulator import errors
+import msgspec
+
+from addonry.simulator import errors, routing, watching
 from addonry.simulator.clock import Clock
 from addonry.simulator.discovery import Discovery
+from addonry.simulator.errors import ApiError
 from addonry.simulator.handlers import Api
 from addonry.simulator.kubeconfig import kubeconfig
 from addonry.simulator.life.controllers import start_life
-from addonry.simulator.messages import Request, Response, json_response
+from addonry.simulator.messages import JSON, Request, Response, json_response
 from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES, DEFAULT_VERSION, populate
 from addonry.simulator.resources import Served, built_in
 from addonry.simulator.storage import ObjectKey, Store, new_uid
 from addonry.simulator.trouble import Trouble
-from addonry.simulator.writing import Writer
+from addonry.simulator.webhooks import Answer, AnswerNeeded, ask
+from addonry.simulator.writing import APPLY, Writer
 
 _LOGGED_REQUESTS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An object that a request was to delete, as it was at that moment."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    created: str  # its creationTimestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +54,17 @@ class LoggedRequest:
     user_agent: str
     content_type: str
     status: int  # 0 while hanging or when the connection was closed without an answer
+    at: datetime  # when the answer was known
+    body_kind: str = ""  # of a JSON body that says so
+    targets: tuple[Target, ...] = ()
+    """What a DELETE or an eviction was about, whether it was let through or not; empty if nothing was there."""
+
+
+class _Kind(msgspec.Struct):
+    kind: str = ""
+
+
+_decode_kind = msgspec.json.Decoder(_Kind).decode
 
 
 class SimulatedCluster:
@@ -59,6 +88,8 @@ class SimulatedCluster:
         self.kubernetes_version = kubernetes_version
         self.trouble = Trouble()
         self._log: deque[LoggedRequest] = deque(maxlen=_LOGGED_REQUESTS)
+        self._recorders: list[Callable[[LoggedRequest], None]] = []
+        self._forgotten = 0
         self._token = secrets.token_urlsafe(24)
         self._require_token = require_token
         self._certificate_authority = certificate_authority
@@ -94,11 +125,30 @@ class SimulatedCluster:
 
     @property
     def requests(self) -> list[LoggedRequest]:
-        """The latest requests, oldest first."""
+        """The latest requests, oldest first; `forgotten` says how many more there were."""
         return list(self._log)
+
+    @property
+    def forgotten(self) -> int:
+        """How many requests were pushed out of the log; a test that must see all asks for zero, or uses `record`."""
+        return self._forgotten
 
     def forget_requests(self) -> None:
         self._log.clear()
+        self._forgotten = 0
+
+    def record(self, recorder: Callable[[LoggedRequest], None]) -> None:
+        """Tell *recorder* of every request from now on, on the loop of the simulator."""
+        self._recorders.append(recorder)
+
+    def say(self, image_contains: str, text: str) -> None:
+        """Let containers whose image's name contains the word log *text*."""
+        self._api.said[image_contains] = text
+
+    @property
+    def version(self) -> int:
+        """The newest resourceVersion, to ask for stale answers with."""
+        return self._store.version
 
     def export(self) -> dict[str, Any]:
         """A snapshot of all objects, to `load` into other clusters; it shares memory with this one."""
@@ -129,22 +179,76 @@ class SimulatedCluster:
         try:
             response = await self.trouble.meet(request)
         except BaseException:
-            self._remember(request, 0)
+            self._remember(request, 0, self._targets(request))
             raise
+        targets = self._targets(request)
         if response is None:
-            response = self._answer(request, ended)
-        self._remember(request, response.status)
+            response = await self._answer(request, ended)
+        self._remember(request, response.status, targets)
         return response
 
     def close(self) -> None:
         """Stop the controllers."""
         self._life.stop()
 
-    def _answer(self, request: Request, ended: Callable[[], Awaitable[Any]]) -> Response:
+    async def _answer(self, request: Request, ended: Callable[[], Awaitable[Any]]) -> Response:
         if not self._may_enter(request):
             error = errors.unauthorized()
             return json_response(error.status(), error.code)
-        return self._api.respond(request, ended)
+        if request.method == "GET":
+            version = self.trouble.staleness(request, self._store.version)
+            if version < self._store.version:
+                request = replace(request, as_of=max(version, self._store.oldest))
+            if "watch=" in request.query_string:
+                ended = self._cut_short(request, ended)
+        answers: dict[tuple[str, ...], Answer] = {}
+        while True:
+            # Set before each attempt: other requests and their answers come in between.
+            self._writer.webhooks.answers = answers
+            try:
+                return self._api.respond(request, ended)
+            except AnswerNeeded as needed:
+                answers[needed.call.id] = await ask(needed.call)
+
+    def _cut_short(self, request: Request, ended: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        """What ends a watch, with the trouble that was asked for it."""
+        seconds = self.trouble.watch_seconds(request)
+        if seconds is None:
+            return ended
+
+        async def wait() -> None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended(), seconds)
+
+        return wait
+
+    def _targets(self, request: Request) -> tuple[Target, ...]:
+        """What the request is about to delete; looked up only for requests that delete."""
+        if request.method != "DELETE" and not request.path.endswith("/eviction"):
+            return ()
+        route = routing.parse(request.path)
+        resource = self._served.find(route.group, route.version, route.plural) if route and route.plural else None
+        if route is None or resource is None:
+            return ()
+        namespace = route.namespace if resource.namespaced else ""
+        if route.name:
+            found = [self._store.get(ObjectKey(resource.key, namespace, route.name))]
+        else:
+            try:
+                found = [*watching.select(resource, namespace, request.query).records(self._store)]
+            except ApiError:
+                return ()  # a selector that cannot be read deletes nothing
+        return tuple(
+            Target(
+                resource.kind,
+                record.key.namespace,
+                record.key.name,
+                record.uid,
+                record.decode()["metadata"]["creationTimestamp"],
+            )
+            for record in found
+            if record is not None
+        )
 
     def _may_enter(self, request: Request) -> bool:
         """A wrong token is refused everywhere, a missing one where the client would have sent it.
@@ -157,14 +261,29 @@ class SimulatedCluster:
             return not self._require_token
         return hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode())
 
-    def _remember(self, request: Request, status: int) -> None:
-        self._log.append(
-            LoggedRequest(
-                request.method,
-                request.path,
-                request.query_string,
-                request.user_agent,
-                request.content_type,
-                status,
-            )
+    def _remember(self, request: Request, status: int, targets: tuple[Target, ...]) -> None:
+        logged = LoggedRequest(
+            request.method,
+            request.path,
+            request.query_string,
+            request.user_agent,
+            request.content_type,
+            status,
+            self._clock.now(),
+            _kind_of(request),
+            targets,
         )
+        self._forgotten += len(self._log) == self._log.maxlen
+        self._log.append(logged)
+        for recorder in self._recorders:
+            recorder(logged)
+
+
+def _kind_of(request: Request) -> str:
+    """The kind a JSON body names; others are not read for it."""
+    if not request.body or request.content_type not in (JSON, "application/merge-patch+json", APPLY):
+        return ""
+    try:
+        return _decode_kind(request.body).kind
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""

@@ -18,13 +18,15 @@ from addonry.simulator import errors, routing, tables, watching
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.discovery import Discovery, version_info
 from addonry.simulator.errors import ApiError
-from addonry.simulator.life.pods import log_of
+from addonry.simulator.evictions import take_disruption
+from addonry.simulator.logs import log_of
 from addonry.simulator.messages import JSON, Request, Response, json_response, text_response
 from addonry.simulator.objects import DecodeError, decode
 from addonry.simulator.resources import Resource, Served
 from addonry.simulator.routing import Route
 from addonry.simulator.storage import Object, ObjectKey, Store
 from addonry.simulator.watching import Form
+from addonry.simulator.webhooks import AnswerNeeded
 from addonry.simulator.writing import APPLY, PATCH_TYPES, DeleteOptions, WriteOptions, Writer
 
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
@@ -54,6 +56,7 @@ class Api:
         self._store, self._served, self._writer = store, served, writer
         self._discovery, self._clock = discovery, clock
         self.kubernetes_version = "v1.36.2"
+        self.said: dict[str, str] = {}  # what containers log, by a word of their image
 
     def respond(self, request: Request, ended: Ended) -> Response:
         """The answer to a request; *ended* is a function that waits until the client has gone."""
@@ -61,6 +64,8 @@ class Api:
             return self._respond(request, ended)
         except ApiError as error:
             return json_response(error.status(), error.code, tuple(error.headers.items()))
+        except AnswerNeeded:
+            raise
         except Exception as bug:
             log.exception("No answer to %s %s", request.method, request.path)
             failure = ApiError(500, "InternalError", f"Internal error occurred: {type(bug).__name__}: {bug}")
@@ -145,7 +150,7 @@ class Api:
                 return self._delete_collection(request, route, resource)
 
     def _get(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
-        record = self._store.get(key)
+        record = self._store.get_as_of(key, request.as_of) if request.as_of else self._store.get(key)
         if record is None:
             raise errors.not_found(resource, key.name)
         match _form(request):
@@ -165,9 +170,10 @@ class Api:
         selection = watching.select(resource, route.namespace if resource.namespaced else "", query)
         form = _form(request)
         if watch:
-            stream = watching.watch(self._store, self._clock, selection, form, query, ended)
+            stream = watching.watch(self._store, self._clock, selection, form, query, ended, as_of=request.as_of)
             return Response(200, stream=stream)
-        return Response(200, watching.list_objects(self._store, self._clock, selection, form, query))
+        body = watching.list_objects(self._store, self._clock, selection, form, query, as_of=request.as_of)
+        return Response(200, body)
 
     def _patch(self, request: Request, resource: Resource, key: ObjectKey, subresource: str = "") -> Response:
         content_type = request.content_type
@@ -239,11 +245,14 @@ class Api:
         record = self._store.get(key)
         if record is None:
             raise errors.not_found(resource, key.name)
-        return text_response(log_of(record.decode(), request.query.get("container", "")))
+        return text_response(log_of(record.decode(), request.query, self.said))
 
     def _evict(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
         body = self._body(request, resource)
         options = _merged_delete_options(body.get("deleteOptions") or {}, request.query)
+        record = self._store.get(key)
+        if record is not None:
+            take_disruption(self._store, record, dry_run=options.dry_run)
         self._writer.delete(resource, key, options)
         return json_response(
             {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201

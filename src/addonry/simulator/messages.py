@@ -24,6 +24,16 @@ class Request:
     query_string: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names
     body: bytes = b""
+    as_of: int = 0  # answer as of this older version; 0 is now
+    _marks: list[str] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def trouble(self) -> str:
+        """What is to befall the answer, if anything."""
+        return self._marks[-1] if self._marks else ""
+
+    def mark(self, trouble: str) -> None:
+        self._marks.append(trouble)
 
     @property
     def query(self) -> dict[str, str]:

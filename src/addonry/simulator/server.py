@@ -81,7 +81,7 @@ class SimulatorApp:
                 request.headers,
                 request.body,
             )
-            ended.cluster = cluster
+            ended.cluster, ended.cuts = cluster, cluster.trouble.cuts
             return await cluster.respond(inner, ended.wait), cluster
         if self._charts is not None and request.path.startswith("/charts/"):
             status, headers, body = self._charts.respond(request.path.removeprefix("/charts/"), request.headers)
@@ -111,11 +111,12 @@ class _Ending:
     def __init__(self, receive: Receive, stopping: asyncio.Event) -> None:
         self._receive, self._stopping = receive, stopping
         self.cluster: SimulatedCluster | None = None
+        self.cuts = 0
 
     async def wait(self) -> None:
         waits: list[Coroutine[Any, Any, Any]] = [self._disconnected(), self._stopping.wait()]
         if self.cluster is not None:
-            waits.append(self.cluster.trouble.until_unreachable())
+            waits.append(self.cluster.trouble.until_cut(self.cuts))
         tasks = [asyncio.ensure_future(wait) for wait in waits]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

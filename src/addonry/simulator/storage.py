@@ -117,6 +117,21 @@ class Store:
             return [bucket[at] for at in sorted(at for at in bucket if at[0] == namespace)]
         return [bucket[at] for at in sorted(bucket)]
 
+    @property
+    def oldest(self) -> int:
+        """The oldest version that can still be looked back at."""
+        return self._compacted
+
+    def get_as_of(self, key: ObjectKey, version: int) -> Record | None:
+        """The object as it was at an older *version*; raises `Expired` when that is no longer known."""
+        changes = (change for change in self.since(version) if change.record.key == key)
+        later = next(changes, None)
+        return self.get(key) if later is None else later.previous
+
+    def has_any(self, resource: ResourceKey) -> bool:
+        """Whether there is any object of the resource; costs nothing, unlike listing them."""
+        return bool(self._buckets.get(resource))
+
     def dependents(self, uid: str) -> list[Record]:
         """Objects that name *uid* in their owner references."""
         found = (self.get(key) for key in self._dependents.get(uid, ()))

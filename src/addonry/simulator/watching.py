@@ -76,14 +76,18 @@ def select(resource: Resource, namespace: str, query: Mapping[str, str]) -> Sele
 # ---------------------------------------------------------------------- lists
 
 
-def list_objects(store: Store, clock: Clock, selection: Selection, form: Form, query: Mapping[str, str]) -> bytes:
-    """The body of a list answer."""
+def list_objects(
+    store: Store, clock: Clock, selection: Selection, form: Form, query: Mapping[str, str], *, as_of: int = 0
+) -> bytes:
+    """The body of a list answer; *as_of* an older version when the server is to lag behind."""
     limit = _limit(query)
-    _check_list_version(store, query)
+    _check_list_version(as_of or store.version, query)
     page = _Page.read(query.get("continue", ""))
     records = selection.records(store)
-    version = store.version
-    if page is not None:
+    version = as_of or store.version
+    if page is None:
+        records = _as_of(store, selection, records, as_of)
+    else:
         version = page.version or version
         records = _as_of(store, selection, records, page.version)
         records = [r for r in records if (r.key.namespace, r.key.name) > page.start]
@@ -186,7 +190,7 @@ def _limit(query: Mapping[str, str]) -> int:
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-def _check_list_version(store: Store, query: Mapping[str, str]) -> None:
+def _check_list_version(newest: int, query: Mapping[str, str]) -> None:
     text, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
     if match and not text:
         raise _forbidden_match("resourceVersionMatch is forbidden unless resourceVersion is provided")
@@ -195,8 +199,8 @@ def _check_list_version(store: Store, query: Mapping[str, str]) -> None:
     if not text.isdigit():
         said = f'invalid resource version: resourceVersion: Invalid value: "{text}": {_unparsed(text)}'
         raise errors.bad_request(said)
-    if int(text) > store.version:
-        raise errors.from_the_future(int(text), store.version)
+    if int(text) > newest:
+        raise errors.from_the_future(int(text), newest)
 
 
 def _unparsed(text: str) -> str:
@@ -217,6 +221,8 @@ def watch(
     form: Form,
     query: Mapping[str, str],
     ended: Callable[[], Any],
+    *,
+    as_of: int = 0,
 ) -> AsyncIterator[bytes]:
     """The lines of a watch, until its time is over or *ended* (a function that waits) comes back.
 
@@ -234,7 +240,7 @@ def watch(
     stream = _Watch(store, clock, selection, form, include=query.get("includeObject", "Metadata"))
     bookmarks = query.get("allowWatchBookmarks", "") in ("true", "1")
     initial = wants_initial or version in ("", "0")
-    stream.begin(initial=initial, since=0 if initial else int(version), mark_end=wants_initial and bookmarks)
+    stream.begin(initial=initial, since=as_of if initial else int(version), mark_end=wants_initial and bookmarks)
     return stream.lines(seconds, bookmarks=bookmarks, ended=ended)
 
 
@@ -250,10 +256,14 @@ class _Watch:
 
     def begin(self, *, initial: bool, since: int, mark_end: bool) -> None:
         if initial:
-            for record in self._selection.records(self._store):
+            records = self._selection.records(self._store)
+            for record in _as_of(self._store, self._selection, records, since):
                 self._add(ChangeType.ADDED, record)
             if mark_end:
                 self._bookmark({_INITIAL_EVENTS_END: "true"})
+            # A server that lagged behind catches up at once; `since` is 0 where nothing lags.
+            for change in self._store.since(since) if since else ():
+                self._take(change)
         else:
             try:
                 for change in self._store.since(since):

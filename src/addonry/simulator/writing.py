@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from addonry.simulator import admission, errors
+from addonry.simulator import admission, errors, quotas
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
 from addonry.simulator.objects import (
@@ -41,6 +41,7 @@ from addonry.simulator.objects import (
 from addonry.simulator.removal import is_due, remove
 from addonry.simulator.resources import Resource, ResourceKey, Served, built_in
 from addonry.simulator.storage import Object, ObjectKey, Record, Store, new_uid
+from addonry.simulator.webhooks import Webhooks, Write
 
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
@@ -98,6 +99,10 @@ class Writer:
     schemas: Schemas
     clock: Clock
     _custom: dict[str, _CustomSchema] = field(default_factory=dict)
+    webhooks: Webhooks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.webhooks = Webhooks(self.store)
 
     # ------------------------------------------------------------------ what clients ask
 
@@ -163,6 +168,7 @@ class Writer:
                 f"ResourceVersion in record ({record.version}). The object might have been modified"
             )
             raise errors.precondition_failed(resource, key.name, why)
+        self.webhooks.validate(Write("DELETE", resource, None, obj, dry_run=options.dry_run))
         if options.dry_run:
             return obj, not obj["metadata"].get("finalizers")
         left = remove(self.store, self.clock, resource, record, policy=options.policy, grace=options.grace)
@@ -352,6 +358,9 @@ class Writer:
         if resource.subresource("status"):
             obj.pop("status", None)
         obj = self._with_defaults(resource, obj)
+        changed = self.webhooks.mutate(Write("CREATE", resource, obj, dry_run=options.dry_run))
+        if changed is not obj:
+            obj = self._with_defaults(resource, changed)
         metadata = obj["metadata"]
         if not metadata.get("name"):
             cause = ("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
@@ -368,6 +377,8 @@ class Writer:
         if resource.has_generation or resource.is_custom:
             metadata["generation"] = 1
         admission.complete(resource.key, obj, self.store)
+        self.webhooks.validate(Write("CREATE", resource, obj, dry_run=options.dry_run))
+        quotas.refuse_over_quota(self.store, resource, obj)
         existing = self.store.get(ObjectKey(resource.key, metadata.get("namespace", ""), metadata["name"]))
         if existing is not None:
             deleting = bool(existing.decode()["metadata"].get("deletionTimestamp"))
@@ -393,11 +404,16 @@ class Writer:
         self._check_versions(resource, live, new)
         new = _limited_to(resource, live, new, subresource)
         new = self._with_defaults(resource, new)
+        asked = Write("UPDATE", resource, new, live, subresource, options.dry_run)
+        changed = self.webhooks.mutate(asked)
+        if changed is not new:
+            new = self._with_defaults(resource, changed)
         admission.carry_over(resource.key, live, new)
         self._check_finalizers(resource, live, new)
         if not subresource:
             found = [*check_immutable(live, new), *check_required(new), *_custom_errors(resource, new)]
             self._refuse(resource, name, found)
+        self.webhooks.validate(Write("UPDATE", resource, new, live, subresource, options.dry_run))
         if (resource.has_generation or resource.is_custom) and _specified(new) != _specified(live):
             new["metadata"]["generation"] = live["metadata"].get("generation", 0) + 1
         if not tracked:

@@ -14,16 +14,19 @@ from addonry.simulator.life.apiservices import ApiServices
 from addonry.simulator.life.crds import Definitions
 from addonry.simulator.life.daemonsets import DaemonSets
 from addonry.simulator.life.deployments import Deployments
+from addonry.simulator.life.disruptions import Disruptions
 from addonry.simulator.life.garbage import Garbage
 from addonry.simulator.life.jobs import Jobs
 from addonry.simulator.life.namespaces import Namespaces
 from addonry.simulator.life.pods import Pods
+from addonry.simulator.life.quotas import Quotas
 from addonry.simulator.life.replicasets import ReplicaSets
 from addonry.simulator.life.services import Claims, Services
 from addonry.simulator.life.statefulsets import StatefulSets
 from addonry.simulator.life.world import Controller, World
 from addonry.simulator.resources import Served
 from addonry.simulator.storage import Change, ChangeType, ObjectKey, Store
+from addonry.simulator.webhooks import AnswerNeeded, Call, ask
 
 # Reconciliations before other work of the loop gets its turn.
 _SLICE: Final = 20
@@ -38,6 +41,8 @@ class Life:
         self._store, self._clock = store, clock
         self._queue: dict[tuple[int, ObjectKey], Controller] = {}
         self._timers: dict[tuple[int, ObjectKey], tuple[float, Timer]] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+        self._asked: set[tuple[str, ...]] = set()
         self._scheduled = False
         self._stopped = False
         world = World(store, served, clock, wake=self._wake_later)
@@ -54,6 +59,8 @@ class Life:
             Services(world),
             Claims(world),
             ApiServices(world),
+            Quotas(world),
+            Disruptions(world),
             Garbage(world),
             Namespaces(world),
         )
@@ -63,7 +70,7 @@ class Life:
     @property
     def is_idle(self) -> bool:
         """Whether nothing will happen by itself."""
-        return not self._queue and not self._timers
+        return not self._queue and not self._timers and not self._asking
 
     def resume(self, *, settled: bool) -> None:
         """Get to know the objects of a snapshot, and look after those that may not be as they should.
@@ -108,6 +115,8 @@ class Life:
                 known[1].cancel()
             try:
                 controller.reconcile(task[1])
+            except AnswerNeeded as needed:
+                self._ask(controller, task[1], needed.call)
             except Exception:
                 # One object that a controller cannot handle must not stop the others; tests fail on logged errors.
                 log.exception("%s failed on %s", type(controller).__name__, task[1])
@@ -115,6 +124,22 @@ class Life:
             asyncio.get_running_loop().call_soon(self._work)
         else:
             self._scheduled = False
+
+    def _ask(self, controller: Controller, key: ObjectKey, call: Call) -> None:
+        """Call a webhook, then let the controller begin again with its answer."""
+        if call.id in self._asked:
+            return  # the answer is on its way, and will begin the work again
+
+        async def asking() -> None:
+            self._world.webhooks.answers[call.id] = await ask(call)
+            self._asked.discard(call.id)
+            if not self._stopped:
+                self._enqueue(controller, key)
+
+        self._asked.add(call.id)
+        task = asyncio.get_running_loop().create_task(asking())
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
 
     def _wake_later(self, controller: Controller, key: ObjectKey, seconds: float) -> None:
         task, due = (id(controller), key), self._clock.elapsed() + seconds

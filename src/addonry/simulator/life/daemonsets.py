@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from addonry.simulator.errors import ApiError
 from addonry.simulator.life import revisions
 from addonry.simulator.life.pods import matches_node
 from addonry.simulator.life.replicasets import available_of
@@ -16,11 +17,13 @@ from addonry.simulator.life.world import (
     DAEMON_SETS,
     NODES,
     PODS,
+    RETRY_SECONDS,
     World,
     is_active,
     is_kind,
     is_leaving,
     is_ready,
+    key_of,
     owner_reference,
     scaled,
 )
@@ -125,7 +128,13 @@ class DaemonSets:
         if annotations := template.get("metadata", {}).get("annotations"):
             metadata["annotations"] = dict(annotations)
         # Each Pod is tied to its node; who schedules it makes no difference to a client.
-        pod = self._world.create(PODS, {"metadata": metadata, "spec": {**template["spec"], "nodeName": node}})
+        try:
+            pod = self._world.create(PODS, {"metadata": metadata, "spec": {**template["spec"], "nodeName": node}})
+        except ApiError as error:
+            self._world.refused(DAEMON_SETS, workload, error, f"Error creating: {error.message}", by=_COMPONENT)
+            self._world.wake(self, key_of(DAEMON_SETS, workload), RETRY_SECONDS)
+            return
+        self._world.admitted(workload)
         message = f"Created pod: {pod['metadata']['name']}"
         self._world.event(DAEMON_SETS, workload, "SuccessfulCreate", message, by=_COMPONENT)
 

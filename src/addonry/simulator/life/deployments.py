@@ -249,12 +249,23 @@ class Deployments:
             "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable",
             f"Deployment {'has' if enough else 'does not have'} minimum availability.",
         )
+        self._pass_on_failure(deployment, sets, new)
         self._judge_progress(key, deployment, before, new, limits)
         stored = self._world.get(key)
         if stored is not None:
             self._world.set_status(DEPLOYMENTS, stored, deployment["status"])
         if new is not None and _is_complete(deployment, limits):
             self._trim(deployment, [s for s in sets if s is not new])
+
+    def _pass_on_failure(self, deployment: Object, sets: list[Object], new: Object | None) -> None:
+        """What keeps a ReplicaSet from making Pods is told of the Deployment, too; the new one's comes first."""
+        in_order = [*([new] if new is not None else []), *(s for s in sets if s is not new)]
+        failure = next((found for s in in_order if (found := condition(s, "ReplicaFailure"))), None)
+        if failure is not None:
+            self._set_condition(deployment, "ReplicaFailure", "True", failure["reason"], failure["message"])
+        else:
+            conditions = deployment["status"]["conditions"]
+            deployment["status"]["conditions"] = [c for c in conditions if c["type"] != "ReplicaFailure"]
 
     def _judge_progress(
         self, key: ObjectKey, deployment: Object, before: dict[str, Any], new: Object | None, limits: _Limits

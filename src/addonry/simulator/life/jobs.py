@@ -11,7 +11,18 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from addonry.simulator.clock import timestamp
-from addonry.simulator.life.world import JOBS, PODS, World, is_active, is_kind, is_leaving, is_ready, owner_reference
+from addonry.simulator.errors import ApiError
+from addonry.simulator.life.world import (
+    JOBS,
+    PODS,
+    RETRY_SECONDS,
+    World,
+    is_active,
+    is_kind,
+    is_leaving,
+    is_ready,
+    owner_reference,
+)
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
 
 _COMPONENT: Final = "job-controller"
@@ -62,7 +73,7 @@ class Jobs:
         else:
             verdict = None
             missing = min(job["spec"].get("parallelism", 1), wanted - succeeded) - len(active)
-            active += [self._start(job) for _ in range(missing)]
+            active += self._start_all(key, job, missing)
         if verdict is not None:
             self._end(status, verdict, active)
             failed += len(active) if verdict[0] == "Failed" else 0
@@ -107,6 +118,19 @@ class Jobs:
         if left > 0:
             self._world.wake(self, key, left)
         return bool(left <= 0)
+
+    def _start_all(self, key: ObjectKey, job: Object, missing: int) -> list[Object]:
+        """As many new Pods as admission lets in."""
+        started: list[Object] = []
+        while len(started) < missing:
+            try:
+                started.append(self._start(job))
+            except ApiError as error:
+                self._world.refused(JOBS, job, error, f"Error creating: {error.message}", by=_COMPONENT)
+                self._world.wake(self, key, RETRY_SECONDS)
+                break
+            self._world.admitted(job)
+        return started
 
     def _start(self, job: Object) -> Object:
         template = job["spec"]["template"]

@@ -48,13 +48,6 @@ def fate_of(image: str) -> Fate:
     return next((fate for word, fate in _WORDS if word in image), Fate.FINE)
 
 
-def log_of(pod: Mapping[str, Any], container: str) -> str:
-    """The log of a container: nothing runs, so it says only that."""
-    containers = [c["name"] for c in pod.get("spec", {}).get("containers", [])]
-    name = container or (containers[0] if containers else "")
-    return f"This is the simulated log of container {name} of pod {pod['metadata']['name']}; nothing runs in it.\n"
-
-
 class Pods:
     """Scheduler and kubelet of all nodes."""
 

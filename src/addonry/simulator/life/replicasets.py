@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from addonry.simulator.clock import timestamp
+from addonry.simulator.errors import ApiError
 from addonry.simulator.life.world import (
     PODS,
     REPLICA_SETS,
+    RETRY_SECONDS,
     World,
+    condition,
     is_active,
     is_kind,
     is_leaving,
@@ -37,16 +41,27 @@ class ReplicaSets:
             return
         pods = self._world.owned(replica_set["metadata"]["uid"], PODS)
         active = [pod for pod in pods if is_active(pod)]
+        failure: ApiError | None = None
         if not is_leaving(replica_set):
-            self._scale(replica_set, active)
+            failure = self._scale(replica_set, active)
+            if failure is not None:
+                self._world.wake(self, key, RETRY_SECONDS)
             pods = self._world.owned(replica_set["metadata"]["uid"], PODS)
             active = [pod for pod in pods if is_active(pod)]
-        self._report(key, replica_set, active, leaving=sum(is_leaving(pod) for pod in pods))
+        leaving = sum(is_leaving(pod) for pod in pods)
+        self._report(key, replica_set, active, leaving=leaving, failure=failure)
 
-    def _scale(self, replica_set: Object, active: list[Object]) -> None:
+    def _scale(self, replica_set: Object, active: list[Object]) -> ApiError | None:
+        """Make or remove what is missing or too much; what comes back is why a Pod could not be made."""
         wanted = replica_set["spec"].get("replicas", 1)
         for _ in range(wanted - len(active)):
-            pod = self._world.create(PODS, new_pod(replica_set))
+            try:
+                pod = self._world.create(PODS, new_pod(replica_set))
+            except ApiError as error:
+                said = f"Error creating: {error.message}"
+                self._world.refused(REPLICA_SETS, replica_set, error, said, by=_COMPONENT)
+                return error
+            self._world.admitted(replica_set)
             self._tell(replica_set, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
         surplus = len(active) - wanted
         if surplus > 0:
@@ -56,11 +71,14 @@ class ReplicaSets:
             for pod in order[:surplus]:
                 self._world.remove(PODS, pod)
                 self._tell(replica_set, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")
+        return None
 
     def _tell(self, replica_set: Object, reason: str, message: str) -> None:
         self._world.event(REPLICA_SETS, replica_set, reason, message, by=_COMPONENT)
 
-    def _report(self, key: ObjectKey, replica_set: Object, active: list[Object], *, leaving: int) -> None:
+    def _report(
+        self, key: ObjectKey, replica_set: Object, active: list[Object], *, leaving: int, failure: ApiError | None
+    ) -> None:
         labels = replica_set["spec"].get("template", {}).get("metadata", {}).get("labels") or {}
         ready = [pod for pod in active if is_ready(pod)]
         available, wait = available_of(self._world, ready, replica_set["spec"].get("minReadySeconds", 0))
@@ -72,6 +90,16 @@ class ReplicaSets:
         status |= {name: count for name, count in counts.items() if count}
         status["terminatingReplicas"] = leaving
         status["observedGeneration"] = replica_set["metadata"].get("generation", 1)
+        if failure is not None:
+            # The first refusal stays; its message names a Pod, and would change with every attempt.
+            told = condition(replica_set, "ReplicaFailure") or {
+                "type": "ReplicaFailure",
+                "status": "True",
+                "lastTransitionTime": timestamp(self._world.clock.now()),
+                "reason": "FailedCreate",
+                "message": failure.message,
+            }
+            status["conditions"] = [told]
         self._world.set_status(REPLICA_SETS, replica_set, status)
 
 

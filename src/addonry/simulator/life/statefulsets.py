@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from addonry.simulator.errors import ApiError
 from addonry.simulator.life import revisions
 from addonry.simulator.life.replicasets import available_of
 from addonry.simulator.life.revisions import HASH_LABEL
 from addonry.simulator.life.world import (
     CLAIMS,
     PODS,
+    RETRY_SECONDS,
     STATEFUL_SETS,
     World,
     is_active,
     is_kind,
     is_leaving,
     is_ready,
+    key_of,
     owner_reference,
 )
 from addonry.simulator.storage import Change, Object, ObjectKey
@@ -99,6 +102,17 @@ class StatefulSets:
         return found
 
     def _create(self, workload: Object, ordinal: int, current: str, update: str) -> None:
+        try:
+            self._make(workload, ordinal, current, update)
+        except ApiError as error:
+            name = workload["metadata"]["name"]
+            said = f"create Pod {name}-{ordinal} in StatefulSet {name} failed error: {error.message}"
+            self._world.refused(STATEFUL_SETS, workload, error, said, by=_COMPONENT)
+            self._world.wake(self, key_of(STATEFUL_SETS, workload), RETRY_SECONDS)
+        else:
+            self._world.admitted(workload)
+
+    def _make(self, workload: Object, ordinal: int, current: str, update: str) -> None:
         strategy = workload["spec"].get("updateStrategy", {})
         partition = (strategy.get("rollingUpdate") or {}).get("partition", 0)
         is_old = ordinal < partition and strategy.get("type", "RollingUpdate") == "RollingUpdate"

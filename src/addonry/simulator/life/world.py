@@ -14,11 +14,13 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from addonry.simulator import admission, removal
+from addonry.simulator import admission, quotas, removal
 from addonry.simulator.clock import Clock, timestamp
+from addonry.simulator.errors import ApiError
 from addonry.simulator.objects import apply_defaults
 from addonry.simulator.resources import Resource, Served, built_in
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey, Record, Store, new_uid
+from addonry.simulator.webhooks import Webhooks, Write
 
 NAMESPACES: Final = built_in("", "namespaces")
 NODES: Final = built_in("", "nodes")
@@ -30,12 +32,18 @@ DEPLOYMENTS: Final = built_in("apps", "deployments")
 REPLICA_SETS: Final = built_in("apps", "replicasets")
 DAEMON_SETS: Final = built_in("apps", "daemonsets")
 STATEFUL_SETS: Final = built_in("apps", "statefulsets")
+QUOTAS: Final = built_in("", "resourcequotas")
+BUDGETS: Final = built_in("policy", "poddisruptionbudgets")
 REVISIONS: Final = built_in("apps", "controllerrevisions")
 JOBS: Final = built_in("batch", "jobs")
 DEFINITIONS: Final = built_in("apiextensions.k8s.io", "customresourcedefinitions")
 API_SERVICES: Final = built_in("apiregistration.k8s.io", "apiservices")
 
 _EVENT_LIFE: Final = 3600.0
+# How long a controller that was refused an object waits before it tries again.
+RETRY_SECONDS: Final = 1.0
+# What controllers make for workloads, and admission may refuse.
+_ADMITTED: Final = frozenset({PODS.key, CLAIMS.key})
 # Kinds whose dependents wake their controller.
 _OWNERS: Final = frozenset(r.key for r in (DEPLOYMENTS, REPLICA_SETS, DAEMON_SETS, STATEFUL_SETS, JOBS))
 _HASH_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
@@ -61,8 +69,14 @@ class World:
     """Reconcile an object again after so many simulated seconds."""
     ready_at: dict[str, float] = field(default_factory=dict)
     """When a Pod became ready, in simulated seconds; timestamps are too coarse. Unknown means long ago."""
+    webhooks: Webhooks = field(init=False)
+    _refused: dict[str, str] = field(default_factory=dict)
+    """Which workloads were refused a Pod, by uid, and why; so that it is told once and not at every attempt."""
     _owners: dict[str, ObjectKey] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.webhooks = Webhooks(self.store)
 
     # ------------------------------------------------------------------ reading
 
@@ -85,13 +99,14 @@ class World:
         if change.record.key.resource in _OWNERS:
             if change.type is ChangeType.DELETED:
                 self._owners.pop(change.record.uid, None)
+                self._refused.pop(change.record.uid, None)
             else:
                 self._owners[change.record.uid] = change.record.key
 
     # ------------------------------------------------------------------ writing
 
     def create(self, resource: Resource, obj: Object) -> Object:
-        """A new object with everything the server fills in."""
+        """A new object with everything the server fills in; raises `ApiError` where admission refuses it."""
         full = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
         full = apply_defaults(full, resource.kind)
         full["metadata"] = metadata = dict(full["metadata"])
@@ -102,7 +117,24 @@ class World:
         if resource.has_generation:
             metadata["generation"] = 1
         admission.complete(resource.key, full, self.store)
+        if resource.key in _ADMITTED:
+            full = self._admit(resource, full)
+            quotas.refuse_over_quota(self.store, resource, full)
         return self.store.put(resource, full).decode()
+
+    def _admit(self, resource: Resource, obj: Object) -> Object:
+        """Ask the webhooks; an answer is good for one attempt to make one object."""
+        write = Write("CREATE", resource, obj)
+        try:
+            changed = self.webhooks.mutate(write)
+            if changed is not obj:
+                obj = apply_defaults(changed, resource.kind)
+            self.webhooks.validate(Write("CREATE", resource, obj))
+        except ApiError:
+            self.webhooks.forget(write)
+            raise
+        self.webhooks.forget(write)
+        return obj
 
     def put(self, resource: Resource, obj: Object) -> None:
         self.store.put(resource, obj)
@@ -119,6 +151,18 @@ class World:
         record = self.store.get(key_of(resource, obj))
         if record is not None:
             removal.remove(self.store, self.clock, resource, record, policy=policy, grace=grace)
+
+    def refused(self, resource: Resource, owner: Object, error: ApiError, message: str, *, by: str) -> None:
+        """Tell that the Pod of a workload was refused, once for each reason."""
+        # The name of the Pod is another at each attempt, and no part of the reason.
+        reason = error.message.partition('" ')[2] or error.message
+        if self._refused.get(owner["metadata"]["uid"]) != reason:
+            self._refused[owner["metadata"]["uid"]] = reason
+            self.event(resource, owner, "FailedCreate", message, by=by, warning=True)
+
+    def admitted(self, owner: Object) -> None:
+        """A Pod of the workload was made: the next refusal is news again."""
+        self._refused.pop(owner["metadata"]["uid"], None)
 
     def event(
         self, resource: Resource, obj: Object, reason: str, message: str, *, by: str, warning: bool = False
