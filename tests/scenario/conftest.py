@@ -8,6 +8,7 @@ import pytest
 from addonry.simulator import SimulatedCluster, Simulator
 from addonry.simulator.charts import ChartRepository, find_charts, pack
 from tests.support.helm import helm
+from tests.support.recorder import deletions
 from tests.support.sdk import sdk
 from tests.support.service import Service
 
@@ -17,6 +18,14 @@ def simulator() -> Iterator[Simulator]:
     """Two clusters and the demo's chart repository, with time running fast."""
     with Simulator(clusters=2, charts=ChartRepository(pack(find_charts())), speed=10.0) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_deleted(request: pytest.FixtureRequest, simulator: Simulator) -> Iterator[None]:
+    """No workload, CRD or namespace is ever deleted, but of components that a test has marked ``uninstalls``."""
+    yield
+    marker = request.node.get_closest_marker("uninstalls")
+    assert deletions(simulator.clusters, asked=marker.args if marker else ()) == []
 
 
 @pytest.fixture

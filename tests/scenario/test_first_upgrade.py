@@ -21,7 +21,7 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.slow
 
 WORKLOADS = ("deployments", "daemonsets", "statefulsets", "customresourcedefinitions", "namespaces")
-ENDED = {"Success", "Failed", "Canceled"}
+ENDED = frozenset({"Success", "Failed", "Canceled"})
 
 
 def register(client, kubeconfig: str, name: str = "prod") -> str:
@@ -162,6 +162,7 @@ def test_an_installation_from_the_sdk(client, cluster):
     assert [(each.name, each.version, each.state) for each in instances] == [("ingress-nginx", "4.13.3", "active")]
 
 
+@pytest.mark.uninstalls("node-problem-detector")
 def test_a_first_installation_that_fails_is_taken_back(client, cluster):
     """Nothing was there before, so nothing is left behind: the one case in which Addonry uninstalls."""
     cluster_id = register(client, cluster.kubeconfig())

@@ -8,11 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alibabacloud_cs20151215 import models
 from darabonba.exceptions import UnretryableException
 
+from addonry.kube.holding import HELD
 from addonry.model.tasks import StepName
-from addonry.rules.planning import BACK, FORWARD
-from tests.scenario.test_first_upgrade import ENDED, get, images, no_workload_was_deleted, register, status_of, upgrade
+from addonry.rules.planning import BACK, CANARY, FORWARD, REMOVAL
+from tests.scenario.test_first_upgrade import (
+    ENDED,
+    get,
+    images,
+    no_workload_was_deleted,
+    ready,
+    register,
+    status_of,
+    upgrade,
+)
 from tests.support.helm import helm
 from tests.support.sdk import sdk
 from tests.support.service import Service
@@ -37,11 +48,19 @@ def dying(tmp_path: Path, moments: Path, chart_repository: str) -> Iterator[Serv
         yield service
 
 
-def die_at_each(service: Service, moments: Path, steps: tuple[StepName, ...], cluster_id: str, name: str) -> dict:
-    """Start the service again after each death until the task has ended; operation 1 then."""
+def die_at_each(
+    service: Service,
+    moments: Path,
+    steps: tuple[StepName, ...],
+    cluster_id: str,
+    name: str,
+    *,
+    ends: frozenset[str] = ENDED,
+) -> dict:
+    """Start the service again after each death until the task is in one of *ends*; operation 1 then."""
     deaths = 0
     while True:
-        died = service.wait_or(lambda: _ended(service, cluster_id, name))
+        died = service.wait_or(lambda: _is(service, cluster_id, name, ends))
         if not died:
             break
         deaths += 1
@@ -50,9 +69,9 @@ def die_at_each(service: Service, moments: Path, steps: tuple[StepName, ...], cl
     return status_of(sdk(service.host, service.root_key), cluster_id, name)
 
 
-def _ended(service: Service, cluster_id: str, name: str) -> bool:
+def _is(service: Service, cluster_id: str, name: str, ends: frozenset[str]) -> bool:
     try:
-        return status_of(sdk(service.host, service.root_key), cluster_id, name)["tasks"]["status"] in ENDED
+        return status_of(sdk(service.host, service.root_key), cluster_id, name)["tasks"]["status"] in ends
     except UnretryableException:
         return False  # It is just dying.
 
@@ -106,6 +125,97 @@ def test_a_rollback_killed_at_every_moment_is_finished(dying, moments, cluster, 
     assert no_workload_was_deleted(cluster)
 
 
+DETECTOR = "node-problem-detector"
+DAEMON_SET = f"/apis/apps/v1/namespaces/kube-system/daemonsets/{DETECTOR}"
+
+
+def revisions(cluster, name: str) -> list[tuple[int, str]]:
+    return [(each["revision"], each["status"]) for each in helm(cluster.kubeconfig(), "history", name)]
+
+
+def test_a_canary_killed_at_every_moment_stops_and_goes_on(dying, moments, cluster, install):
+    """Half of the deaths before the pause, half after: it pauses all the same, and nothing stays held.
+
+    How many pods are first is not asked here: the rollout goes on while nobody is alive to hold it.
+    """
+    before, after = CANARY[: CANARY.index(StepName.RELEASE)], CANARY[CANARY.index(StepName.RELEASE) :]
+    install(DETECTOR, "2.3.13")
+    client = sdk(dying.host, dying.root_key)
+    cluster_id = register(client, cluster.kubeconfig())
+    ready(client, cluster_id, DETECTOR)
+    arm(moments, before)
+    wanted = models.UpgradeClusterAddonsRequestBody(component_name=DETECTOR, next_version="2.3.14", policy="canary")
+    request = models.UpgradeClusterAddonsRequest(body=[wanted])
+    task_id = client.upgrade_cluster_addons(cluster_id, request).body.task_id
+    die_at_each(dying, moments, before, cluster_id, DETECTOR, ends=frozenset({"Paused"}))
+
+    arm(moments, after)
+    sdk(dying.host, dying.root_key).resume_task(task_id)
+    told = die_at_each(dying, moments, after, cluster_id, DETECTOR)
+
+    assert told["tasks"]["status"] == "Success", told
+    assert revisions(cluster, DETECTOR) == [(1, "superseded"), (2, "deployed")]
+    found = get(cluster, DAEMON_SET)
+    assert HELD not in found["metadata"].get("annotations", {})
+    assert found["spec"]["updateStrategy"]["type"] == "RollingUpdate"
+    assert found["status"]["updatedNumberScheduled"] == found["status"]["desiredNumberScheduled"]
+
+
+def test_a_cancel_killed_at_every_moment_goes_back(dying, moments, cluster, install):
+    """Canceled while its canary rests: rollback, release and verification, each with two deaths."""
+    install(DETECTOR, "2.3.13")
+    client = sdk(dying.host, dying.root_key)
+    cluster_id = register(client, cluster.kubeconfig())
+    ready(client, cluster_id, DETECTOR)
+    wanted = models.UpgradeClusterAddonsRequestBody(component_name=DETECTOR, next_version="2.3.14", policy="canary")
+    request = models.UpgradeClusterAddonsRequest(body=[wanted])
+    task_id = client.upgrade_cluster_addons(cluster_id, request).body.task_id
+    assert die_at_each(dying, moments, (), cluster_id, DETECTOR, ends=frozenset({"Paused"}))
+
+    arm(moments, BACK)
+    client.cancel_task(task_id)
+    told = die_at_each(dying, moments, BACK, cluster_id, DETECTOR)
+
+    assert (told["tasks"]["status"], told["tasks"]["is_canceled"]) == ("Canceled", True)
+    assert revisions(cluster, DETECTOR) == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
+    assert images(cluster, DAEMON_SET)[0].endswith(":v0.8.19")
+    assert HELD not in get(cluster, DAEMON_SET)["metadata"].get("annotations", {})
+
+
+def test_other_values_killed_at_every_moment_are_there_once(dying, moments, cluster, install):
+    install("metrics-server", "3.12.1")
+    client = sdk(dying.host, dying.root_key)
+    cluster_id = register(client, cluster.kubeconfig())
+    ready(client, cluster_id, "metrics-server")
+    arm(moments, FORWARD)
+    client.modify_cluster_addon(
+        cluster_id, "metrics-server", models.ModifyClusterAddonRequest(config='{"replicas": 2}')
+    )
+
+    told = die_at_each(dying, moments, FORWARD, cluster_id, "metrics-server")
+
+    assert (told["tasks"]["status"], told["addon_info"]["version"]) == ("Success", "3.12.1")
+    assert revisions(cluster, "metrics-server") == [(1, "superseded"), (2, "deployed")]
+    assert helm(cluster.kubeconfig(), "get_values", "metrics-server") == {"replicas": 2}
+
+
+@pytest.mark.uninstalls(DETECTOR)
+def test_an_uninstall_killed_at_every_moment_is_finished(dying, moments, cluster, install):
+    install(DETECTOR, "2.3.13")
+    client = sdk(dying.host, dying.root_key)
+    cluster_id = register(client, cluster.kubeconfig())
+    ready(client, cluster_id, DETECTOR)
+    arm(moments, REMOVAL)
+    gone = models.UnInstallClusterAddonsRequestAddons(name=DETECTOR)
+    client.un_install_cluster_addons(cluster_id, models.UnInstallClusterAddonsRequest(addons=[gone]))
+
+    told = die_at_each(dying, moments, REMOVAL, cluster_id, DETECTOR)
+
+    assert (told["tasks"]["status"], told["addon_info"]["version"]) == ("Success", "")
+    assert get(cluster, "/apis/apps/v1/namespaces/kube-system/daemonsets")["items"] == []
+    assert helm(cluster.kubeconfig(), "list") == []
+
+
 def test_a_service_killed_while_helm_writes_is_replaced(tmp_path, simulator, chart_repository, cluster, install):
     """Helm dies with its service in the middle of an upgrade; the next one frees the release and finishes."""
     install("metrics-server", "3.12.1")
@@ -120,7 +230,7 @@ def test_a_service_killed_while_helm_writes_is_replaced(tmp_path, simulator, cha
         cluster.trouble.recover()
         service.start()
         client = sdk(service.host, service.root_key)
-        until(lambda: _ended(service, cluster_id, "metrics-server"), seconds=60, what="the task to end")
+        until(lambda: _is(service, cluster_id, "metrics-server", ENDED), seconds=60, what="the task to end")
         after = status_of(client, cluster_id, "metrics-server")
 
     assert after["tasks"]["status"] == "Success", after["tasks"]

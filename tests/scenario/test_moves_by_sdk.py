@@ -212,6 +212,7 @@ def test_a_modification_is_found_among_the_tasks_and_shows_in_the_instance(clien
     assert finished(client, cluster_id, NAME)["tasks"]["status"] == "Success"
 
 
+@pytest.mark.uninstalls("node-problem-detector")
 def test_an_uninstall_leaves_an_empty_version_and_no_instance(client, cluster, install):
     name = "node-problem-detector"
     install(name, "2.3.14")

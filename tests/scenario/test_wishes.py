@@ -162,6 +162,7 @@ async def test_other_values_are_a_task_like_any_other(wishing):
     assert values == {"controller": {"replicaCount": 2}}
 
 
+@pytest.mark.uninstalls("node-problem-detector")
 async def test_an_uninstalled_component_is_gone_and_cannot_be_canceled_on_the_way(wishing):
     task = await wishing.uninstall("node-problem-detector")
     ended = await wishing.ended(task)

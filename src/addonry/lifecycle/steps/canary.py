@@ -2,7 +2,8 @@
 
 How many are first is the workload's own affair: a Deployment begins with as many as its ``maxSurge`` and
 ``maxUnavailable`` allow, a StatefulSet with its highest ordinal, a DaemonSet with ``maxUnavailable`` nodes. One that has
-a single pod has its only pod replaced.
+a single pod has its only pod replaced. A worker that dies between *apply* and this step leaves the rollout going on until
+another takes the task over.
 """
 
 import asyncio
