@@ -200,6 +200,10 @@ class Api:
         """The Kubernetes version, as the server spells it: ``v1.36.2``."""
         return (await self.get("/version", into=_ServerVersion)).git_version
 
+    async def text(self, path: str, *, params: Params | None = None) -> str:
+        """An answer that is no JSON: a log."""
+        return (await self._send("GET", path, params=params)).body.decode("utf-8", "replace")
+
     # Writing.
 
     async def create(self, path: str, body: Mapping[str, Any], *, params: Params | None = None) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from addonry.kube.objects import (
     selector_text,
     state_of,
 )
+from addonry.kube.reasons import explain
 from addonry.model.components import Health
 from addonry.model.errors import ClusterRejected, ClusterUnreachable
 from addonry.rules.health import (
@@ -342,7 +343,7 @@ class _Followed:
 
     async def _ask_pods(self, state: WorkloadState) -> None:
         try:
-            stall = await self._read_pods(state)
+            stall = await explain(self._api, self._ref, state, await self._read_pods(state))
         except ClusterUnreachable as error:
             self._contact.bear(error, self._clock())
             return

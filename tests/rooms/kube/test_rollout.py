@@ -7,12 +7,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from addonry.kube import KubeSettings, Rollout, open_cluster
 from addonry.kube import rollout as rollout_module
 from addonry.kube.api import Api, Expired
 from addonry.kube.kubeconfig import read_kubeconfig
 from addonry.kube.objects import ApiService, ObjectRef, Pod, Workload, pod_state, state_of
+from addonry.kube.reasons import LINE_LIMIT, fit_to_be_told
 from addonry.kube.rollout import Stalls, assess, assess_api_service, follow, free_stateful_sets
 from addonry.model.components import Health, Placement, SourceKind
 from addonry.model.errors import ClusterUnreachable
@@ -68,7 +71,7 @@ VERDICTS = {
     "stuck: 3 ProgressDeadlineExceeded": (FAILED, "ProgressDeadlineExceeded"),
     "stuck: 5 Deployment": (MOVING, ""),
     "stuck: end": (CURRENT, ""),
-    "policy: quota exceeded": (MOVING, "ReplicaFailure"),
+    "policy: quota exceeded": (MOVING, "QuotaExceeded"),
     "policy: APIService unavailable (ServiceNotFound)": (MOVING, "ServiceNotFound"),
     "policy: local APIService": (CURRENT, ""),
 }
@@ -435,3 +438,63 @@ async def test_the_doors_cluster_follows_a_plain_workload(cluster, tmp_path):
     assert await live.find(Placement(SourceKind.WORKLOAD, "default", "gone", "Deployment")) is None
     await live.close()
     await api.close()
+
+
+QUOTA = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "rq"}}
+
+
+@pytest.mark.slow
+async def test_a_crash_loop_is_told_with_its_last_words(api, cluster):
+    """On the night when something breaks, that line is what everybody looks for first; passwords stay out of it."""
+    cluster.say("crash", "starting\npanic: no route to postgres://app:hunter2@db/app\x1b[0m\n")
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/crash:1"))
+    told = await looks(api, ref_of("Deployment"))
+    assert told[-1].stall == "CrashLoopBackOff"
+    assert told[-1].note.endswith("its last words: panic: no route to postgres://app:***@db/app")
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+async def test_a_quota_that_refuses_pods_is_named(api, kind):
+    """StatefulSets and DaemonSets tell of it in events only."""
+    await api.create("/api/v1/namespaces/default/resourcequotas", {**QUOTA, "spec": {"hard": {"pods": "0"}}})
+    await api.create(path_of(kind), a_workload(kind, "registry.example/app:1"))
+    async with asyncio.timeout(30):
+        async for look in follow(api, [ref_of(kind)], stalls=Stalls(1.0)):
+            if look.stall == "QuotaExceeded":
+                break
+    assert "exceeded quota: rq" in look.note
+    assert look.health is MOVING, "it may be lifted"
+
+
+async def test_first_pods_are_counted_and_old_ones_are_not(api, cluster):
+    """A canary rests on this: to take the old version's pods for the first new ones would hold nothing."""
+    await api.create(path_of("Deployment"), a_workload("Deployment", "registry.example/app:1", replicas=4))
+    await looks(api, ref_of("Deployment"))
+    await set_image(api, "Deployment", "registry.example/app:2")
+    told = await looks(api, ref_of("Deployment"))
+    on_the_way = [each for each in told if each.health is MOVING]
+    assert on_the_way[0].updated < 4
+    assert [each.updated for each in on_the_way] == sorted(each.updated for each in on_the_way)
+    assert all(each.updated_ready <= each.updated <= each.total == 4 for each in on_the_way)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("Authorization: Bearer abc.def-123", "Authorization: Bearer ***"),
+        ('{"password": "hunter2", "user": "a"}', '{"password": "***", "user": "a"}'),
+        ("API_KEY=hunter2 MODE=prod", "API_KEY=*** MODE=prod"),
+        ("https://u:hunter2@host/x", "https://u:***@host/x"),
+        ("a\tb\x1b[31mred\x1b[0m\rc", "a b red c"),
+        ("plain words, nothing else", "plain words, nothing else"),
+    ],
+)
+def test_a_line_of_a_log_is_told_without_what_looks_like_a_secret(line, told):
+    assert fit_to_be_told(line) == told
+
+
+@given(st.text())
+def test_whatever_a_log_says_is_told_on_one_short_line(line):
+    told = fit_to_be_told(line)
+    assert len(told) <= LINE_LIMIT
+    assert not any(ord(each) < 32 or 127 <= ord(each) < 160 for each in told)
