@@ -71,9 +71,18 @@ def engine() -> NotingEngine:
     return NotingEngine()
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database of each kind: what is decided must not depend on where it is kept."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'rows.sqlite'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = open_store(StoreSettings(f"sqlite:///{tmp_path / 'rows.sqlite'}", tmp_path / "secret.key"))
+async def store(database_url: str, tmp_path: Path) -> AsyncIterator[Store]:
+    opened = open_store(StoreSettings(database_url, tmp_path / "secret.key"))
     yield opened
     await opened.close()
 

@@ -176,6 +176,17 @@ async def test_the_way_back_is_tried_again_before_it_is_given_up(store):
     assert steps.begun.count(StepName.ROLLBACK) == 4
 
 
+async def test_the_way_back_begins_in_the_save_that_ends_what_failed(store):
+    """Nothing is waited for once it is known: the two moments are one."""
+
+    async def broken(_task: Task) -> Outcome:
+        return Broken(Trouble("ImagePullBackOff", "no image"))
+
+    await run(store, Steps(rollout=broken), Ear())
+    records = {record.step: record for record in await store.steps(TASK)}
+    assert records[StepName.ROLLBACK].started_at == records[StepName.ROLLOUT].finished_at
+
+
 async def test_a_way_back_that_fails_for_good_is_given_up_at_last(store):
     async def never(_task: Task) -> Outcome:
         raise HelmFailed("no")
