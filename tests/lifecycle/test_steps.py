@@ -11,6 +11,7 @@ from addonry.kube import DryRun, Probe, Rollout
 from addonry.lifecycle.steps import (
     RUN,
     canary,
+    common,
     dry_run,
     hold,
     preflight,
@@ -222,7 +223,7 @@ async def test_a_stall_is_broken_by_its_name(world, live):
 
 async def test_a_rollout_that_never_changes_ends_with_its_own_words(world, live, monkeypatch):
     """Pods that run and never get ready: nothing is told any more, and patience ends all the same."""
-    monkeypatch.setattr(rollout, "FIRST_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(common, "FIRST_LOOK_SECONDS", 0.05)
     live.looks = [MOVING]
     impatient = replace(world, patience=Patience(rollout=0.0))
     outcome = await rollout.run(at(StepName.ROLLOUT, note=MOVING.note), impatient)

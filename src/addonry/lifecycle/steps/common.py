@@ -1,15 +1,20 @@
-"""What several steps need: the target of a change, the time a step has taken, and the words of a stall."""
+"""What several steps need: the target of a change, the time a step has taken, and a look at its rollout."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Final
 
-from addonry.kube import LiveCluster, Target
+from addonry.kube import LiveCluster, Rollout, Target
 from addonry.lifecycle.world import World
 from addonry.model.catalog import ChartArchive, Offer
-from addonry.model.components import Component
+from addonry.model.components import Component, Health
 from addonry.model.errors import VersionNotFound
 from addonry.model.readiness import Facts
-from addonry.model.tasks import Change, Snapshot, Task, Trouble
+from addonry.model.tasks import Again, Broken, Change, Outcome, Snapshot, Task, Trouble
 from addonry.rules.offers import find_offer, image_tag
+
+FIRST_LOOK_SECONDS: Final = 10.0
 
 
 async def cluster_of(task: Task, world: World) -> LiveCluster:
@@ -87,7 +92,33 @@ async def remember(task: Task, world: World) -> Component | None:
     return component
 
 
-def stalled(component: str, reason: str, note: str, world: World) -> Trouble:
+async def follow(task: Task, world: World, weigh: Callable[[Rollout], Awaitable[Outcome | None]]) -> Outcome:
+    """Look at the component's rollout until *weigh* makes an outcome of a look.
+
+    Before that: Broken with the named reason of a stall, or of the end of all patience; Again with percent and note at
+    each visible progress.
+    """
+    change = task.change
+    live = await cluster_of(task, world)
+    left = timedelta(seconds=world.patience.rollout) - await time_in_step(task, world)
+    note = change.note
+    try:
+        # One look is always taken: a worker that was away for long may come back to a rollout that has ended well.
+        async with asyncio.timeout(max(left.total_seconds(), FIRST_LOOK_SECONDS)):
+            async for look in live.follow_rollout(change.placement):
+                note = look.note
+                if look.health is Health.FAILED:
+                    return Broken(_stalled(change.component, look.stall, look.note, world))
+                if (outcome := await weigh(look)) is not None:
+                    return outcome
+                if look.note != change.note:
+                    return Again(0.0, look.note, percent=look.percent, stall=look.stall)
+    except TimeoutError:
+        return Broken(_stalled(change.component, "RolloutTimeout", note, world))
+    return Again(1.0, change.note, stall=change.stall)
+
+
+def _stalled(component: str, reason: str, note: str, world: World) -> Trouble:
     """The trouble of a rollout that does not come to its end."""
     if reason == "RolloutTimeout":
         words = f"{component} did not become ready within {world.patience.rollout:.0f} s: {note}."
