@@ -40,6 +40,7 @@ CLUSTERS: Final = 4
 WORKERS: Final = 2
 TIME_TO_LIVE: Final = 4.0
 RATES: Final = {
+    Kind.CONFLICT: 0.01,
     Kind.TOO_MANY: 0.02,
     Kind.ERROR: 0.01,
     Kind.UNAVAILABLE: 0.01,

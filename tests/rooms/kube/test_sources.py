@@ -373,6 +373,43 @@ async def test_an_install_survives_the_death_of_helm_at_any_write(api, settings,
     assert component.deletions() == []
 
 
+@pytest.mark.parametrize("write", range(1, 4))
+async def test_an_uninstall_survives_the_death_of_helm_at_any_write(installed_release, write):
+    """Half removed is the worst place to stop, and there is no way back from it."""
+    component = installed_release
+    killed = kill_at_write(component.cluster, write)
+    with contextlib.suppress(HelmFailed, ClusterUnreachable):
+        await (await component.source()).uninstall(component.placement, task=TASK)
+    heal(component.cluster)
+    assert len(killed) == 1
+    await (await component.source()).uninstall(component.placement, task=TASK)
+    assert await component.history() == []
+    assert await (await component.source()).find(component.placement) is None
+    assert not [each for each in component.deletions() if each.endswith(f"/namespaces/{NAMESPACE}")]
+    await (await component.source()).uninstall(component.placement, task=TASK)
+
+
+async def test_an_apply_that_is_stopped_leaves_nothing_locked_behind(installed_release):
+    """A cancel comes while Helm is at work: its child ends with the call, and the way back finds the release free."""
+    component = installed_release
+    source = await component.source()
+    snapshot = await source.snapshot(component.placement)
+    component.cluster.trouble.stall(method="POST", times=1)
+    applying = asyncio.create_task(
+        source.apply(component.placement, component.target("1.1.0"), task=TASK, snapshot=snapshot)
+    )
+    while not children_of(os.getpid()):  # noqa: ASYNC110 - a process, not a task
+        await asyncio.sleep(0.01)
+    applying.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await applying
+    assert children_of(os.getpid()) == set()
+    component.cluster.trouble.recover()
+    await (await component.source()).rollback(component.placement, snapshot, task=TASK)
+    assert is_settled(await component.history(), "1.0.0")
+    assert component.deletions() == []
+
+
 @pytest.mark.parametrize("write", range(1, 6))
 async def test_a_rollback_survives_the_death_of_helm_at_any_write(installed_release, write):
     component = installed_release
