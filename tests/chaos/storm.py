@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,10 +29,12 @@ from addonry.kube.holding import HELD
 from addonry.model.components import ReleaseStatus
 from addonry.simulator import SimulatedCluster, Simulator
 from addonry.simulator.charts import ChartRepository, find_charts, pack
+from addonry.simulator.cluster import LoggedRequest
 from addonry.simulator.trouble import Chaos, Kind
-from tests.scenario.test_first_upgrade import get, no_workload_was_deleted, register
+from tests.scenario.test_first_upgrade import get, register
 from tests.support.helm import helm
 from tests.support.postgres import Postgres
+from tests.support.recorder import deletions_among
 from tests.support.sdk import sdk
 from tests.support.service import Service
 
@@ -56,6 +58,10 @@ NEWER: Final = {"metrics-server": ["3.13.0", "3.12.2"], "node-problem-detector":
 """Of the last one the image cannot be pulled: that upgrade fails and goes back."""
 
 ENDED: Final = {"success", "fail", "canceled"}
+
+
+GOING: Final = frozenset({"install", "uninstall"})
+"""What may delete a component's objects."""
 
 
 @dataclass
@@ -142,6 +148,7 @@ class Storm:
         self._postgres = postgres
         self._restarts = restarts
         self._asked: list[Asked] = []
+        self._deletions: defaultdict[str, list[LoggedRequest]] = defaultdict(list)
         self._journal = folder / "journal"
         self._journal.touch()
 
@@ -152,6 +159,8 @@ class Storm:
             self._register()
             until_calm = time.monotonic() + seconds
             for number, cluster in enumerate(simulator.clusters):
+                # All of them: the cluster itself keeps only its latest requests.
+                cluster.record(self._deletions[cluster.name].append)
                 cluster.trouble.unleash(Chaos(self.report.seed + number, RATES, stall_seconds=1.0))
             while time.monotonic() < until_calm:
                 self._blow()
@@ -323,10 +332,9 @@ class Storm:
         for cluster_id, cluster in self._ids.items():
             for component in INSTALLED:
                 self._check_component(cluster_id, cluster, component)
-            if any(asked.kind == "uninstall" and asked.cluster == cluster_id for asked in self._asked):
-                continue  # it was asked to delete
-            if not no_workload_was_deleted(cluster):
-                self.report.deleted.append(f"a workload, CRD or namespace of {cluster.name}")
+            # A first install that fails is taken back, so what was installed anew may go as well.
+            asked = {each.component for each in self._asked if each.cluster == cluster_id and each.kind in GOING}
+            self.report.deleted += deletions_among(self._deletions[cluster.name], asked=asked)
         self._check_journal()
 
     def _check_component(self, cluster_id: str, cluster: Any, component: str) -> None:

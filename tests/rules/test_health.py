@@ -18,6 +18,7 @@ from addonry.rules.health import (
     failed,
     missing,
     not_ready_of,
+    refusal,
     stall_of,
     together,
     with_stall,
@@ -234,3 +235,19 @@ def test_whatever_a_status_says_hundred_percent_means_current(kind, numbers, str
     assert (verdict.percent == 100) == (verdict.health is CURRENT)
     if verdict.health is CURRENT:
         assert min(numbers["ready"], numbers["available"]) >= numbers["desired"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (
+            'pods "a" is forbidden: exceeded quota: rq, requested: pods=1, used: pods=2, limited: pods=2',
+            "QuotaExceeded",
+        ),
+        ('admission webhook "policy.example" denied the request: no latest tags', "WebhookDenied"),
+        ('Internal error occurred: failed calling webhook "policy.example": connection refused', "WebhookUnreachable"),
+        ("violates PodSecurity", "ReplicaFailure"),
+    ],
+)
+def test_a_refusal_has_the_name_of_who_refuses(words, reason):
+    assert refusal(words) == reason

@@ -373,6 +373,36 @@ async def test_an_install_survives_the_death_of_helm_at_any_write(api, settings,
     assert component.deletions() == []
 
 
+HOOK = """
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: web-migrate
+  annotations: {"helm.sh/hook": WHEN}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: migrate, image: "registry.example/crash:1"}]
+"""
+
+
+@pytest.mark.parametrize("when", ["pre-upgrade", "post-upgrade"])
+async def test_an_upgrade_whose_hook_fails_is_brought_back(installed_release, when):
+    """A migration that fails is the usual reason for a rollback in the middle of the night."""
+    component = installed_release
+    source = await component.source()
+    snapshot = await source.snapshot(component.placement)
+    files = {**web_files(), "templates/migrate.yaml": HOOK.replace("WHEN", when)}
+    with pytest.raises(HelmFailed, match="hook"):
+        await source.apply(component.placement, component.target("1.1.0", files=files), task=TASK, snapshot=snapshot)
+    await (await component.source()).rollback(component.placement, snapshot, task=TASK)
+    assert is_settled(await component.history(), "1.0.0")
+    assert (await component.image()).endswith("/web:1.0.0")
+    assert not [each for each in component.deletions() if "deployments" in each]
+
+
 @pytest.mark.parametrize("write", range(1, 4))
 async def test_an_uninstall_survives_the_death_of_helm_at_any_write(installed_release, write):
     """Half removed is the worst place to stop, and there is no way back from it."""
