@@ -46,7 +46,7 @@ from addonry.model.ids import TaskId
 from addonry.model.tasks import Snapshot
 from addonry.simulator.server import Simulator
 from tests.rooms.kube.helm_charts import ASKS, ENDLESS, RECURSING, a_target, pack_chart, web_files
-from tests.rooms.kube.test_helm_child import arguments_of, children_of
+from tests.rooms.kube.test_helm_child import arguments_of, children_of, started_child
 from tests.support.helm import helm
 from tests.support.troubles import at_first_write, heal
 from tests.support.waiting import until
@@ -424,16 +424,16 @@ async def test_an_apply_that_is_stopped_leaves_nothing_locked_behind(installed_r
     component = installed_release
     source = await component.source()
     snapshot = await source.snapshot(component.placement)
+    before = children_of(os.getpid())
     component.cluster.trouble.stall(method="POST", times=1)
     applying = asyncio.create_task(
         source.apply(component.placement, component.target("1.1.0"), task=TASK, snapshot=snapshot)
     )
-    while not children_of(os.getpid()):  # noqa: ASYNC110 - a process, not a task
-        await asyncio.sleep(0.01)
+    await started_child(before)
     applying.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await applying
-    assert children_of(os.getpid()) == set()
+    assert children_of(os.getpid()) <= before
     component.cluster.trouble.recover()
     await (await component.source()).rollback(component.placement, snapshot, task=TASK)
     assert is_settled(await component.history(), "1.0.0")
