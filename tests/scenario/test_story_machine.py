@@ -19,7 +19,13 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from addonry.app import App, open_app
 from addonry.kube.helm.releases import newest_deployed, release_from_secret
 from addonry.lifecycle import ConfigureRequest, InstallRequest, UpgradeRequest
-from addonry.model.errors import ComponentBusy, IllegalMove, UpgradeNotPossible
+from addonry.model.errors import (
+    AlreadyInstalled,
+    ComponentBusy,
+    ComponentNotFound,
+    IllegalMove,
+    UpgradeNotPossible,
+)
 from addonry.model.tasks import LIVE, Pace, Status, StepName, Task, TaskKind
 from addonry.settings import Settings
 from addonry.simulator import Simulator
@@ -149,6 +155,12 @@ class Story(RuleBasedStateMachine):
             assert self.task is not None
             now = self._run(self.wishing.service.task(self.task.id)).task
             assert now.status in LIVE
+            return
+        except (ComponentNotFound, AlreadyInstalled) as refused:
+            # An uninstall or install that nobody has looked at since has ended in between.
+            assert self.task is not None
+            assert self.wanted[0] == "" if isinstance(refused, ComponentNotFound) else self.wanted[0]
+            self._finish()
             return
         except UpgradeNotPossible as refused:
             # Not newer than what runs.
