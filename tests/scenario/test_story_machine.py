@@ -158,8 +158,8 @@ class Story(RuleBasedStateMachine):
             return
         except (ComponentNotFound, AlreadyInstalled) as refused:
             # An uninstall or install that nobody has looked at since has ended in between.
-            assert self.task is not None
-            assert self.wanted[0] == "" if isinstance(refused, ComponentNotFound) else self.wanted[0]
+            self._expect(self.task is not None)
+            self._expect((not self.wanted[0]) is isinstance(refused, ComponentNotFound))
             self._finish()
             return
         except UpgradeNotPossible as refused:
