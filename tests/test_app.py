@@ -17,13 +17,13 @@ def settings(tmp_path) -> Settings:
 async def test_the_root_key_is_written_once_for_its_owner_only_and_again_when_lost(settings):
     async with open_app(settings) as app:
         written = json.loads(settings.root_key_file.read_text())
-        credential = await app.service.credential(written["access_key_id"])
+        credential = await app.service.access.credential(written["access_key_id"])
         assert credential.secret == written["access_key_secret"]
         assert settings.root_key_file.stat().st_mode & 0o777 == 0o600
     settings.root_key_file.unlink()
     async with open_app(settings) as app:
         assert json.loads(settings.root_key_file.read_text()) == written
-        assert len(await app.service.keys()) == 1
+        assert len(await app.service.access.keys()) == 1
 
 
 async def test_one_addonry_at_a_time_works_on_a_data_directory(settings):

@@ -15,10 +15,11 @@ import secrets
 import shutil
 import socket
 import string
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO, Final
@@ -26,7 +27,10 @@ from typing import IO, Final
 from addonry.catalogs import Catalog, CatalogSettings, open_catalog
 from addonry.engine import SHARE_OF_LIFE, EngineSettings, Lease, Pulse, open_engine
 from addonry.gateway import GatewaySettings, build_gateway
+from addonry.gateway.origin import read_networks
+from addonry.gateway.throttle import Rate
 from addonry.kube import KubeSettings, open_cluster
+from addonry.lifecycle.access import Access
 from addonry.lifecycle.discover import Scanner
 from addonry.lifecycle.service import Service
 from addonry.lifecycle.steps import steps_in
@@ -62,13 +66,18 @@ def make_ids() -> Ids:
         cluster=lambda: ClusterId(f"c{uuid.uuid4().hex}"),
         task=lambda: TaskId(f"T-{int(datetime.now(UTC).timestamp()):08x}{secrets.token_hex(8)}"),
         key=lambda: (f"ADDONRY{_random_text(17)}", _random_text(40)),
+        check=lambda cluster: f"{time.time_ns()}-{cluster}-clustercheck-{_random_text(5, string.ascii_lowercase)}",
     )
 
 
 def gateway_settings(settings: Settings) -> GatewaySettings:
     """How the gateway works."""
+    rate = settings.requests_per_second
     return GatewaySettings(
-        legacy_signatures=settings.legacy_signatures, legacy_uncovered_bodies=settings.legacy_uncovered_bodies
+        legacy_signatures=settings.legacy_signatures,
+        legacy_uncovered_bodies=settings.legacy_uncovered_bodies,
+        rate=Rate(rate, max(1, round(2 * rate))),
+        trusted_proxies=read_networks(settings.trusted_proxies or ""),
     )
 
 
@@ -107,15 +116,25 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
     """
     async with _open_world(settings) as world:
         scanner = Scanner(world, period=settings.scan_seconds, dice=random.Random())  # noqa: S311 - jitter only
-        service = Service(world, scanner)
+        access = Access(
+            world.store,
+            now=_now,
+            new_key=world.ids.key,
+            new_token=lambda: _random_text(64),
+            audit_kept=timedelta(days=settings.audit_days),
+        )
+        service = Service(world, scanner, access)
         await _ensure_root_key(world, settings.root_key_file)
+        trimming = asyncio.create_task(access.trim_forever())
         reading = asyncio.create_task(_read_catalog_forever(world.catalog, settings.catalog_seconds, scanner))
         try:
             yield App(service, build_gateway(service, gateway_settings(settings)))
         finally:
             reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            trimming.cancel()
+            await asyncio.gather(reading, trimming, return_exceptions=True)
             await scanner.stop()
+            await access.close()
 
 
 async def work(settings: Settings, *, on_ready: Callable[[], None], until: asyncio.Event) -> None:
@@ -197,6 +216,7 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None], until: a
             yield
 
     _refuse_open_door(settings)
+    settings = _with_certificate(settings)
     _check_certificate(settings)
     listening = _listen(settings.listen)
     with contextlib.closing(listening):
@@ -237,7 +257,7 @@ def _refuse_open_door(settings: Settings) -> None:
     if bool(settings.tls_cert) is not bool(settings.tls_key):
         raise InvalidParameter("tls", "a certificate needs its key", remedy="Give both --tls-cert and --tls-key.")
     host = settings.listen.rpartition(":")[0].strip("[]") or "127.0.0.1"
-    if host == "localhost" or settings.tls_cert or settings.behind_proxy:
+    if host == "localhost" or settings.tls_cert or settings.tls_self_signed or settings.behind_proxy:
         return
     with contextlib.suppress(ValueError):
         if ipaddress.ip_address(host).is_loopback:
@@ -245,8 +265,18 @@ def _refuse_open_door(settings: Settings) -> None:
     raise InvalidParameter(
         "listen",
         f"{host} can be reached from outside, and nothing would encrypt what is sent there",
-        remedy="Give --tls-cert and --tls-key, or --behind-proxy when a proxy in front of it speaks TLS.",
+        remedy="Give --tls-cert and --tls-key, --tls-self-signed, or --behind-proxy when a proxy in front speaks TLS.",
     )
+
+
+def _with_certificate(settings: Settings) -> Settings:
+    if not settings.tls_self_signed or settings.tls_cert is not None:
+        return settings
+    from addonry.gateway.certificates import certificates_in
+
+    host = settings.listen.rpartition(":")[0].strip("[]") or "127.0.0.1"
+    files = certificates_in(settings.tls_directory, host, now=_now())
+    return replace(settings, tls_cert=files.chain, tls_key=files.key)
 
 
 def _check_certificate(settings: Settings) -> None:
@@ -275,8 +305,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _random_text(length: int) -> str:
-    return "".join(secrets.choice(KEY_ALPHABET) for _ in range(length))
+def _random_text(length: int, alphabet: str = KEY_ALPHABET) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))
 
 
 async def _read_catalog_forever(catalog: Catalog, period: float, scanner: Scanner | None) -> None:
@@ -300,10 +330,10 @@ async def _ensure_root_key(world: World, file: Path) -> None:
 
     A file that was lost is written again: whoever has the data directory has the key that opens everything in it.
     """
-    known = next((key.id for key in await world.store.keys() if key.is_root), None)
+    known = next((key.id for key in await world.store.accounts.keys() if key.is_root), None)
     if known is not None and file.exists():  # noqa: ASYNC240 - before anything else runs on the loop
         return
-    credential = await world.store.credential(known) if known else None
+    credential = await world.store.accounts.credential(known) if known else None
     key, secret = (credential.id, credential.secret) if credential else world.ids.key()
     text = json.dumps({"access_key_id": key, "access_key_secret": secret}, indent=2)
     # The file first: a process that dies in between makes another key, instead of one that nobody knows.
@@ -311,7 +341,7 @@ async def _ensure_root_key(world: World, file: Path) -> None:
     with os.fdopen(descriptor, "w") as out:
         out.write(text + "\n")
     if credential is None:
-        await world.store.add_key(AccessKey(key, ROOT_KEY_NAME, world.now(), is_root=True), secret)
+        await world.store.accounts.add_key(AccessKey(key, ROOT_KEY_NAME, world.now(), is_root=True), secret)
 
 
 @contextlib.contextmanager

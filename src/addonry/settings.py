@@ -28,10 +28,18 @@ class Settings:
     """Its private key."""
     behind_proxy: bool = False
     """A proxy in front speaks TLS, so plain http may be served beyond loopback."""
+    tls_self_signed: bool = False
+    """Serve https with a certificate made on the spot; its authority is written to DATA/tls/ca.pem."""
+    trusted_proxies: str | None = None
+    """Addresses and networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     legacy_signatures: bool = True
     """Signatures of the legacy style (the aliyun CLI, older SDKs) are taken; without them only ACS3-HMAC-SHA256 is."""
     legacy_uncovered_bodies: bool = True
     """Legacy requests without Content-MD5 are taken too, although nobody signed their body."""
+    requests_per_second: float = 200.0
+    """How many requests one access key may make in the long run; twice as many in a burst."""
+    audit_days: float = 90.0
+    """How long records of calls are kept."""
     region: str = "local"
     """The region id of clusters registered without one."""
     catalog_directory: Path | None = None
@@ -80,6 +88,11 @@ class Settings:
         return self.data_directory / "root.key"
 
     @property
+    def tls_directory(self) -> Path:
+        """Where a certificate made on the spot is; ``ca.pem`` is what clients are to trust."""
+        return self.data_directory / "tls"
+
+    @property
     def service_file(self) -> Path:
         """The address of the service that runs on the data directory."""
         return self.data_directory / "service.json"
@@ -92,8 +105,12 @@ VARIABLES: Final[Mapping[str, str]] = {
     "tls_cert": "ADDONRY_TLS_CERT",
     "tls_key": "ADDONRY_TLS_KEY",
     "behind_proxy": "ADDONRY_BEHIND_PROXY",
+    "tls_self_signed": "ADDONRY_TLS_SELF_SIGNED",
+    "trusted_proxies": "ADDONRY_TRUSTED_PROXIES",
     "legacy_signatures": "ADDONRY_LEGACY_SIGNATURES",
     "legacy_uncovered_bodies": "ADDONRY_LEGACY_UNCOVERED_BODIES",
+    "requests_per_second": "ADDONRY_REQUESTS_PER_SECOND",
+    "audit_days": "ADDONRY_AUDIT_DAYS",
     "region": "ADDONRY_REGION",
     "catalog_directory": "ADDONRY_CATALOG",
     "chart_mirror": "ADDONRY_CHART_MIRROR",

@@ -12,7 +12,13 @@ from addonry.cli.root import addonry
 from addonry.settings import VARIABLES
 from tests.docs.markdown import PAGES, ROOT, anchors, examples, links, spans
 
-BEYOND_SETTINGS = {"ADDONRY_ENDPOINT", "ADDONRY_ACCESS_KEY_ID", "ADDONRY_ACCESS_KEY_SECRET", "ADDONRY_DEBUG"}
+BEYOND_SETTINGS = {
+    "ADDONRY_ENDPOINT",
+    "ADDONRY_ACCESS_KEY_ID",
+    "ADDONRY_ACCESS_KEY_SECRET",
+    "ADDONRY_SECURITY_TOKEN",
+    "ADDONRY_DEBUG",
+}
 """Variables that only the command line reads."""
 
 PLACEHOLDER = re.compile(r"(?:T-)?\.\.\.|[A-Z]+$")

@@ -27,7 +27,7 @@ from tests.lifecycle.conftest import CLUSTER
 
 async def nothing_was_written(world, engine) -> bool:
     tasks, count = await world.store.tasks(CLUSTER)
-    _, events = await world.store.events(cluster=CLUSTER)
+    _, events = await world.store.events(clusters=[CLUSTER])
     return (tasks, count, events, engine.taken) == ((), 0, 0, [])
 
 

@@ -1,13 +1,16 @@
 """What the facade adds: answers that are kept as long as they are true, and names that are understood."""
 
 import random
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from addonry.lifecycle import UpgradeRequest
+from addonry.lifecycle.access import Access
 from addonry.lifecycle.discover import Scanner
 from addonry.lifecycle.service import Service
-from addonry.model.errors import ClusterNotFound, ComponentNotFound, InvalidParameter, VersionNotFound
+from addonry.model.errors import ClusterNotFound, ClusterProtected, ComponentNotFound, InvalidParameter, VersionNotFound
 from addonry.model.ids import ClusterId, Version
 from addonry.store import Surroundings
 from tests.builders import a_cluster, a_component
@@ -16,7 +19,14 @@ from tests.lifecycle.conftest import CLUSTER
 
 @pytest.fixture
 def service(world) -> Service:
-    return Service(world, Scanner(world, period=60, dice=random.Random(1)))
+    access = Access(
+        world.store,
+        now=world.now,
+        new_key=world.ids.key,
+        new_token=lambda: "token",
+        audit_kept=timedelta(days=1),
+    )
+    return Service(world, Scanner(world, period=60, dice=random.Random(1)), access)
 
 
 async def test_the_status_tells_what_runs_and_what_could(service):
@@ -71,15 +81,69 @@ async def test_what_is_unknown_is_told_apart(service):
         await service.tasks(ClusterId("c0"))
 
 
-async def test_a_key_signs_and_is_listed_without_its_secret(service):
-    made = await service.create_key(" ci ")
-    assert (await service.credential(made.id)).secret == made.secret
-    (listed,) = await service.keys()
-    assert (listed.id, listed.name, listed.is_root) == (made.id, "ci", False)
-    assert not hasattr(listed, "secret")
+# Settings of clusters
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 65, "a\nb"])
-async def test_a_key_needs_a_name_for_people(service, name):
+async def test_what_is_set_of_a_cluster_is_changed_as_a_task_that_has_ended(service, world):
+    task = await service.modify_cluster(CLUSTER, lambda now: replace(now, tags={"env": "test"}), name="other", by="ann")
+    history = await service.task(task)
+    assert (history.task.kind, history.task.status, history.task.requested_by) == ("modify", "success", "ann")
+    assert (await service.cluster(CLUSTER)).name == "other"
+    assert (await service.profiles())[CLUSTER].tags == {"env": "test"}
+    with pytest.raises(ClusterNotFound):
+        await service.modify_cluster(ClusterId("c0"), lambda now: now, by="ann")
     with pytest.raises(InvalidParameter):
-        await service.create_key(name)
+        await service.modify_cluster(CLUSTER, lambda now: now, name="-", by="ann")
+
+
+async def test_a_protected_cluster_is_not_removed(service):
+    await service.modify_cluster(CLUSTER, lambda now: replace(now, deletion_protection=True), by="ann")
+    with pytest.raises(ClusterProtected):
+        await service.remove_cluster(CLUSTER, by="ann")
+    await service.modify_cluster(CLUSTER, lambda now: replace(now, deletion_protection=False), by="ann")
+    await service.remove_cluster(CLUSTER, by="ann")
+    assert await service.clusters() == ()
+
+
+# Checks
+
+
+async def test_a_check_of_a_component_asks_what_its_upgrade_would(service):
+    check = await service.run_check(CLUSTER, "AddonUpgrade", "kube-dns", {"version": "1.3.0"})
+    (item,) = check.outcome.items
+    assert (item.component, item.version, check.outcome.passed) == ("coredns", "1.0.0", False)
+    assert "KubernetesVersion" in {each.id for each in item.findings}
+    good = await service.run_check(CLUSTER, "AddonUpgrade", "coredns", {})
+    assert (good.outcome.passed, good.outcome.message) == (True, "task succeed")
+    assert [each.id for each in await service.checks(CLUSTER)] == [good.id, check.id]
+    assert await service.check(CLUSTER, check.id) == check
+
+
+async def test_a_check_before_a_cluster_upgrade_asks_whether_what_runs_outlives_it(service, catalog):
+    passed = await service.run_check(CLUSTER, "ClusterUpgrade", "", {})
+    assert (passed.outcome.passed, passed.target) == (True, "1.37")
+    entry, offers = catalog.known["coredns"]
+    old = [replace(each, kubernetes="<1.38.0-0") if each.version == "1.0.0" else each for each in offers]
+    catalog.known["coredns"] = (entry, tuple(old))
+    blocked = await service.run_check(CLUSTER, "MasterUpgrade", "", {"version": "1.38"})
+    (finding,) = blocked.outcome.items[0].findings
+    assert (finding.id, blocked.outcome.message) == ("KubernetesVersion", "blocked by coredns")
+    assert "1.3.0 fits" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "options", "told"),
+    [
+        ("Everything", "", {}, "AddonUpgrade"),
+        ("NodePoolUpgrade", "np1", {}, "machines"),
+        ("ClusterMigrate", "", {}, "machines"),
+        ("ClusterUpgrade", "", {"version": "newest"}, "newest"),
+        ("AddonUpgrade", "", {}, "target"),
+    ],
+)
+async def test_a_check_that_makes_no_sense_is_refused(service, kind, target, options, told):
+    with pytest.raises(InvalidParameter, match=told):
+        await service.run_check(CLUSTER, kind, target, options)
+    with pytest.raises(ComponentNotFound):
+        await service.run_check(CLUSTER, "AddonUpgrade", "nothing", {})
+    assert await service.checks(CLUSTER) == ()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from addonry.lifecycle import (
@@ -14,13 +14,17 @@ from addonry.lifecycle import (
     TaskHistory,
     UpgradeRequest,
 )
+from addonry.lifecycle.access import SESSION_POLICY
+from addonry.model.access import AuditRecord, Grants, Policy, User
 from addonry.model.catalog import CatalogEntry, ChartContents, ChartSource, Fingerprints, Offer
-from addonry.model.clusters import Cluster, Reach
-from addonry.model.components import Component, Found, Health, Owner, Placement, SourceKind
+from addonry.model.checks import CheckItem, CheckOutcome, ClusterCheck
+from addonry.model.clusters import Cluster, Profile, Reach
+from addonry.model.components import Component, Found, Health, ObjectRef, Owner, Placement, SourceKind
 from addonry.model.errors import (
     AlreadyInstalled,
     ClusterNotFound,
     ComponentNotFound,
+    NotThere,
     TaskNotFound,
     VersionNotFound,
 )
@@ -39,6 +43,7 @@ from addonry.model.tasks import (
     Trouble,
 )
 from addonry.rules import task_moves
+from addonry.rules.access import SYSTEM_POLICIES
 from addonry.rules.planning import plan_for
 
 NOW = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
@@ -156,6 +161,15 @@ def a_cluster(name: str = "sim-1", cluster: str = CLUSTER, **more: Any) -> Clust
     return Cluster(id=ClusterId(cluster), name=name, **{**values, **more})
 
 
+def a_check(kind: str = "ClusterUpgrade", target: str = "") -> ClusterCheck:
+    items = (
+        CheckItem("coredns", "1.40.0", ()),
+        CheckItem("metrics-server", "3.12.1", (a_blocker(), a_blocker("Look out.", Severity.WARNS))),
+    )
+    outcome = CheckOutcome(NOW, NOW, passed=False, message="blocked by metrics-server", items=items)
+    return ClusterCheck(f"1-{CLUSTER}-clustercheck-abcde", CLUSTER, kind, target, outcome)
+
+
 def _planned(request: InstallRequest | UpgradeRequest | ConfigureRequest) -> PlannedChange:
     kinds = {InstallRequest: TaskKind.INSTALL, UpgradeRequest: TaskKind.UPGRADE, ConfigureRequest: TaskKind.CONFIGURE}
     kind = kinds[type(request)]
@@ -174,6 +188,84 @@ TROUBLE = Trouble("ImagePullBackOff", "coredns cannot pull its image.", "Correct
 
 
 @dataclass
+class FakeAccess:
+    """See ``addonry.lifecycle.access.Access``."""
+
+    credentials: dict[str, Credential] = field(default_factory=lambda: {KEY: Credential(KEY, SECRET)})
+    bearers: dict[str, Credential] = field(default_factory=dict)
+    attached: dict[str, tuple[Policy, ...]] = field(default_factory=dict)
+    """Policies by user."""
+    recorded: list[AuditRecord] = field(default_factory=list)
+    at_once: list[bool] = field(default_factory=list)
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def credential(self, key: str) -> Credential | None:
+        return self.credentials.get(key)
+
+    async def bearer(self, token: str) -> Credential | None:
+        return self.bearers.get(token)
+
+    async def grants(self, credential: Credential) -> Grants | None:
+        layers = [self.attached.get(credential.user, ())] if credential.user else []
+        if credential.session_policy is not None:
+            layers.append((Policy(SESSION_POLICY, credential.session_policy),))
+        return Grants(tuple(layers)) if layers else None
+
+    async def record(self, record: AuditRecord, *, at_once: bool) -> None:
+        self.recorded.append(record)
+        self.at_once.append(at_once)
+
+    async def audit(self, *, offset: int, limit: int, **wanted: str) -> tuple[tuple[AuditRecord, ...], int]:
+        self.asked.append(("audit", wanted))
+        found = self.recorded[::-1]
+        return tuple(found[offset : offset + limit]), len(found)
+
+    async def create_key(self, name: str, *, user: str = "") -> Credential:
+        self.asked.append(("create_key", name, user))
+        return Credential("LTAInew", "only-once", user=user)
+
+    async def create_session(self, name: str, *, of: Credential, lasting: timedelta, policy: Any = None) -> Credential:
+        self.asked.append(("create_session", name, of.id, lasting, policy))
+        return Credential("STS.new", "only-once", security_token="token", expires_at=NOW + lasting)
+
+    async def keys(self) -> tuple[AccessKey, ...]:
+        return (AccessKey(KEY, "root", NOW, is_root=True), AccessKey("STS.x", "ci", NOW, user="ann", expires_at=NOW))
+
+    async def enable_key(self, key: str, *, enabled: bool) -> None:
+        self.asked.append(("enable_key", key, enabled))
+
+    async def delete_key(self, key: str) -> None:
+        self.asked.append(("delete_key", key))
+
+    async def create_user(self, name: str) -> None:
+        self.asked.append(("create_user", name))
+
+    async def users(self) -> tuple[User, ...]:
+        return (User("ann", NOW, ("AliyunCSReadOnlyAccess",)),)
+
+    async def delete_user(self, name: str) -> None:
+        self.asked.append(("delete_user", name))
+
+    async def attach(self, user: str, policy: str) -> None:
+        self.asked.append(("attach", user, policy))
+
+    async def detach(self, user: str, policy: str) -> None:
+        self.asked.append(("detach", user, policy))
+
+    async def save_policy(self, name: str, document: Mapping[str, Any], description: str = "") -> None:
+        self.asked.append(("save_policy", name, document, description))
+
+    async def policies(self) -> tuple[Policy, ...]:
+        return (SYSTEM_POLICIES["AliyunCSFullAccess"],)
+
+    async def policy(self, name: str) -> Policy:
+        return SYSTEM_POLICIES[name]
+
+    async def delete_policy(self, name: str) -> None:
+        self.asked.append(("delete_policy", name))
+
+
+@dataclass
 class FakeLifecycle:
     """See ``addonry.lifecycle.Lifecycle``. Tests change its members at will."""
 
@@ -183,7 +275,15 @@ class FakeLifecycle:
     aliases: dict[str, str] = field(default_factory=dict)
     histories: dict[str, TaskHistory] = field(default_factory=dict)
     told: list[Event] = field(default_factory=list)
-    credentials: dict[str, Credential] = field(default_factory=lambda: {KEY: Credential(KEY, SECRET)})
+    access: FakeAccess = field(default_factory=FakeAccess)
+    set: dict[str, Profile] = field(default_factory=dict)
+    ran: list[ClusterCheck] = field(default_factory=list)
+    belongings: tuple[ObjectRef, ...] = (
+        ObjectRef("apps/v1", "Deployment", "kube-system", "coredns"),
+        ObjectRef("v1", "Service", "kube-system", "kube-dns"),
+        ObjectRef("rbac.authorization.k8s.io/v1", "ClusterRole", "", "coredns"),
+    )
+    region: str = "local"
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     error: Exception | None = None
     """Raised by whatever is asked next, if set."""
@@ -193,8 +293,11 @@ class FakeLifecycle:
         if self.error is not None:
             raise self.error
 
-    async def register_cluster(self, name: str, kubeconfig: str, *, region: str, by: str) -> tuple[Cluster, TaskId]:
+    async def register_cluster(
+        self, name: str, kubeconfig: str, *, region: str, by: str, profile: Profile | None = None
+    ) -> tuple[Cluster, TaskId]:
         self._note("register_cluster", name, kubeconfig, region, by)
+        self.set["cb95aa626a47740afbf6aa099b6500000"] = profile or Profile()
         cluster = a_cluster(name, "cb95aa626a47740afbf6aa099b6500000", region=region)
         self.known[cluster.id] = cluster
         return cluster, TASK
@@ -208,6 +311,43 @@ class FakeLifecycle:
         if cluster not in self.known:
             raise ClusterNotFound(cluster)
         return self.known[cluster]
+
+    async def profiles(self) -> Mapping[ClusterId, Profile]:
+        return {ClusterId(cluster): profile for cluster, profile in self.set.items()}
+
+    async def modify_cluster(
+        self, cluster: ClusterId, change: Callable[[Profile], Profile], *, name: str | None = None, by: str
+    ) -> TaskId:
+        known = await self.cluster(cluster)
+        self._note("modify_cluster", cluster, name, by)
+        self.set[cluster] = change(self.set.get(cluster, Profile()))
+        self.known[cluster] = replace(known, name=name or known.name)
+        return TASK
+
+    async def kubeconfig(self, cluster: ClusterId) -> tuple[str, datetime | None]:
+        await self.cluster(cluster)
+        return "apiVersion: v1\nkind: Config\n", NOW
+
+    async def run_check(self, cluster: ClusterId, kind: str, target: str, options: Mapping[str, str]) -> ClusterCheck:
+        self._note("run_check", cluster, kind, target, dict(options))
+        await self.cluster(cluster)
+        self.ran.insert(0, a_check(kind, target))
+        return self.ran[0]
+
+    async def check(self, cluster: ClusterId, check: str) -> ClusterCheck:
+        await self.cluster(cluster)
+        for each in self.ran:
+            if each.id == check:
+                return each
+        raise NotThere(f"There is no check {check!r}.")
+
+    async def checks(self, cluster: ClusterId) -> tuple[ClusterCheck, ...]:
+        await self.cluster(cluster)
+        return tuple(self.ran)
+
+    async def owned(self, cluster: ClusterId, name: str) -> tuple[ObjectRef, ...]:
+        self._note("owned", cluster, name)
+        return self.belongings
 
     async def remove_cluster(self, cluster: ClusterId, *, by: str) -> TaskId:
         await self.cluster(cluster)
@@ -325,7 +465,7 @@ class FakeLifecycle:
     async def events(
         self,
         *,
-        cluster: ClusterId | None = None,
+        clusters: Sequence[ClusterId] | None = None,
         task: TaskId | None = None,
         kind: str = "",
         offset: int = 0,
@@ -334,7 +474,7 @@ class FakeLifecycle:
         found = [
             event
             for event in self.told
-            if (cluster is None or event.cluster == cluster)
+            if (clusters is None or event.cluster in clusters)
             and (task is None or event.task == task)
             and (not kind or event.kind == kind)
         ]
@@ -358,16 +498,6 @@ class FakeLifecycle:
         self._note("sync_catalog")
         return await self.catalog()
 
-    async def create_key(self, name: str) -> Credential:
-        self._note("create_key", name)
-        return Credential("LTAInew", "only-once")
-
-    async def keys(self) -> tuple[AccessKey, ...]:
-        return (AccessKey(KEY, "root", NOW, is_root=True),)
-
-    async def credential(self, key: str) -> Credential | None:
-        return self.credentials.get(key)
-
 
 def a_lifecycle() -> FakeLifecycle:
     """One cluster with a component upgraded, one whose upgrade failed, one that is being upgraded, one not installed."""
@@ -384,6 +514,8 @@ def a_lifecycle() -> FakeLifecycle:
         "metrics-server": a_status("metrics-server", version="3.12.1", target="3.13.0", change=failed),
     }
     lifecycle.aliases["metric-server"] = "metrics-server"
+    lifecycle.set[CLUSTER] = Profile(tags={"env": "test"})
+    lifecycle.ran.append(a_check())
     for name, offers in {
         "coredns": (an_offer("coredns", "1.40.0"), an_offer("coredns", "1.39.0")),
         "metrics-server": (

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from addonry.gateway import GatewaySettings, build_gateway
 from addonry.gateway.errors import Refusal
 from addonry.gateway.kept import Kept
-from addonry.gateway.operation import Call, Router, read_query
-from addonry.gateway.operations import OPERATIONS, UNSERVED
+from addonry.gateway.operation import PAGING, Call, Kind, Level, Operation, Parameter, Router, read_query
+from addonry.gateway.operations import OPERATIONS
 from addonry.gateway.request import WireRequest
 from addonry.model.errors import InvalidParameter
 from tests.wire.driver import REQUEST_ID, exchange
@@ -155,14 +155,14 @@ async def test_a_websocket_is_turned_away(client):
 
 
 def test_the_path_is_split_before_it_is_decoded():
-    router = Router(OPERATIONS, UNSERVED)
+    router = Router(OPERATIONS)
     selected = router.select("GET", "/clusters/c%2F1/components/a%20b%2fc/upgradestatus")
     assert selected.operation.name == "DescribeClusterAddonUpgradeStatus"
     assert selected.parameters == {"ClusterId": "c/1", "ComponentId": "a b/c"}
 
 
 def test_literal_segments_win_over_parameters():
-    router = Router(OPERATIONS, UNSERVED)
+    router = Router(OPERATIONS)
     assert router.select("GET", "/clusters/c/components/version").operation.name == "DescribeClusterAddonsVersion"
     # A cluster called 'components' still has its tasks: the literal branch leads nowhere there.
     assert router.select("GET", "/clusters/components/tasks").parameters == {"cluster_id": "components"}
@@ -170,7 +170,7 @@ def test_literal_segments_win_over_parameters():
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_every_operation_is_found_where_it_is_declared(operation):
-    router = Router(OPERATIONS, UNSERVED)
+    router = Router(OPERATIONS)
     path = "/".join("x%20y" if part.startswith("{") else part for part in operation.path.split("/"))
     selected = router.select(operation.method, path)
     assert selected.operation is operation
@@ -179,7 +179,7 @@ def test_every_operation_is_found_where_it_is_declared(operation):
 
 @given(st.sampled_from(["GET", "POST", "DELETE", "HEAD", "X"]), st.text("/%abc0fF{}clusters", max_size=60))
 def test_any_path_is_selected_or_refused(method, path):
-    router = Router(OPERATIONS, UNSERVED)
+    router = Router(OPERATIONS)
     try:
         router.select(method, "/" + path)
     except (Refusal, InvalidParameter):
@@ -210,8 +210,22 @@ async def test_no_unsigned_request_is_a_fault_of_ours(client, path, query, heade
     assert reply.body
 
 
+async def nothing(_call):
+    """Nothing."""
+
+
+PARAMETERS = (Parameter("a", Kind.FLAG), Parameter("n", Kind.NUMBER), *PAGING)
+ANY = Operation("Any", "GET", "/x", Level.GET, nothing, dict, query=PARAMETERS)
+
+
 def a_call(query):
-    return Call(a_lifecycle(), WireRequest("GET", "/x", query, {}), "R", {}, Kept())
+    return Call(a_lifecycle(), ANY, WireRequest("GET", "/x", query, {}), "R", {}, Kept())
+
+
+def test_what_an_operation_does_not_declare_it_does_not_read():
+    """The OpenAPI document would not tell of it."""
+    with pytest.raises(AssertionError, match="does not declare cluster_id"):
+        a_call("cluster_id=c").text("cluster_id")
 
 
 @pytest.mark.parametrize(

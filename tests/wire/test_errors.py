@@ -138,18 +138,6 @@ async def test_a_wrong_method_is_told_the_right_ones(client):
     assert reply.headers["allow"] == "DELETE, GET, HEAD, OPTIONS"
 
 
-async def test_an_operation_not_served_yet_is_refused_by_its_name(client):
-    for method, target, name in [
-        ("GET", "/clusters/components/metadata", "DescribeAddons"),
-        ("POST", "/clusters/c1/checks", "RunClusterCheck"),
-        ("GET", "/clusters", "DescribeClusters"),
-        ("PUT", "/api/v2/clusters/c1", "ModifyCluster"),
-    ]:
-        reply = await exchange(client.app, method, target)
-        assert (reply.status, reply.json["Code"]) == (404, "InvalidApi.NotFound")
-        assert name in reply.json["Message"]
-
-
 async def test_headers_are_limited(client):
     reply = await exchange(client.app, "GET", STATUS, [("x-a", "a" * 40_000)])
     assert (reply.status, reply.json["Code"]) == (431, "RequestHeaderTooLarge")

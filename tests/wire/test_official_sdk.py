@@ -181,12 +181,6 @@ def test_an_unknown_key(host):
     assert (error.status_code, error.code) == (404, "InvalidAccessKeyId.NotFound")
 
 
-def test_an_operation_not_served_yet(client):
-    error = refusal(client.describe_regions, models.DescribeRegionsRequest())
-    assert (error.status_code, error.code) == (404, "InvalidApi.NotFound")
-    assert "DescribeRegions" in error.message
-
-
 def test_awkward_names_in_path_and_query(client):
     """Blanks, plus, star, tilde and slashes are encoded differently by path and query; both must verify."""
     name = "a b+c*d~e/fé'\"%&="

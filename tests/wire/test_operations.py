@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote
 
+import msgspec
 import pytest
 
 from addonry.gateway.operations import OPERATIONS
@@ -28,6 +29,7 @@ from addonry.model.tasks import (
     Trouble,
 )
 from tests.wire.driver import REQUEST_ID
+from tests.wire.exchanges import MORE
 from tests.wire.fakes import (
     CLUSTER,
     KEY,
@@ -221,31 +223,7 @@ EXCHANGES = {
     "GetCatalogItem": ("GET", "/addonry/v1/catalog/coredns", None, 200, None),
     "SyncCatalog": ("POST", "/addonry/v1/catalog/sync", None, 200, None),
     "ListTasks": ("GET", "/addonry/v1/tasks", None, 200, None),
-    "CreateAccessKey": (
-        "POST",
-        "/addonry/v1/keys",
-        {"name": "ci"},
-        200,
-        {"access_key_id": "LTAInew", "access_key_secret": "only-once", "name": "ci", "requestId": REQUEST_ID},
-    ),
-    "ListAccessKeys": (
-        "GET",
-        "/addonry/v1/keys",
-        None,
-        200,
-        {
-            "keys": [
-                {
-                    "access_key_id": KEY,
-                    "name": "root",
-                    "created_at": "2026-11-23T08:00:00Z",
-                    "is_root": True,
-                    "enabled": True,
-                }
-            ],
-            "requestId": REQUEST_ID,
-        },
-    ),
+    **MORE,
 }
 
 
@@ -258,7 +236,9 @@ async def test_the_exchange_is_as_recorded(name, client):
     method, target, body, status, expected = EXCHANGES[name]
     reply = await client.call(method, target, body, x_acs_action=name)
     assert reply.status == status, reply.body
-    assert isinstance(reply.json, dict)
+    # What the OpenAPI document declares, and not a member more.
+    operation = next(each for each in OPERATIONS if each.name == name)
+    assert msgspec.to_builtins(msgspec.convert(reply.json, operation.answer)) == reply.json
     if expected is not None:
         assert reply.json == expected
 
@@ -281,7 +261,13 @@ async def test_no_operation_answers_without_a_signature(name, client):
     assert client.lifecycle.asked == []
 
 
-@pytest.mark.parametrize("name", [name for name, row in EXCHANGES.items() if CLUSTER in row[1]])
+FILTERED = {"DescribeEvents", "ListTagResources"}
+"""There a cluster is a filter, and one that is unknown (or was removed) has nothing, or what it left."""
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, row in EXCHANGES.items() if CLUSTER in row[1] and name not in FILTERED]
+)
 async def test_an_unknown_cluster_is_told_by_every_operation_on_one(name, client):
     method, target, body, *_ = EXCHANGES[name]
     reply = await client.call(method, target.replace(CLUSTER, "cffff"), body)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -49,6 +50,8 @@ class Key:
 
     id: str
     secret: str
+    token: str = ""
+    """Of a temporary key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,10 @@ class Address:
 class Client:
     """Calls operations on one service with one key."""
 
-    def __init__(self, address: Address, key: Key, *, seconds: float = SECONDS) -> None:
+    def __init__(self, address: Address, key: Key, *, seconds: float = SECONDS, authority: Path | None = None) -> None:
+        """*authority* is a file with what to trust beside what this machine trusts, if it is there."""
         self.address = address
+        self._authority = authority
         self._key = key
         self._seconds = seconds
 
@@ -107,6 +112,10 @@ class Client:
     def post(self, path: str, body: Any = None, *, action: str | None = None) -> Any:
         """The decoded JSON of a POST."""
         return _decode(self._call("POST", path, body=body, action=action))
+
+    def put(self, path: str, body: Any = None, *, action: str | None = None) -> Any:
+        """The decoded JSON of a PUT."""
+        return _decode(self._call("PUT", path, body=body, action=action))
 
     def delete(self, path: str, *, action: str | None = None) -> Any:
         """The decoded JSON of a DELETE."""
@@ -139,6 +148,7 @@ class Client:
             now=datetime.now(UTC),
             nonce=uuid.uuid4().hex,
             action=action,
+            security_token=self._key.token or None,
         )
         status, answer = self._exchange(method, target, signed, payload)
         if status >= 300:
@@ -173,8 +183,11 @@ class Client:
         import ssl
 
         if self.address.secure:
+            context = ssl.create_default_context()
+            if self._authority is not None and self._authority.exists():
+                context.load_verify_locations(self._authority)
             return http.client.HTTPSConnection(
-                self.address.host, self.address.port, timeout=self._seconds, context=ssl.create_default_context()
+                self.address.host, self.address.port, timeout=self._seconds, context=context
             )
         return http.client.HTTPConnection(self.address.host, self.address.port, timeout=self._seconds)
 

@@ -133,7 +133,7 @@ def open_session(where: Where) -> Iterator[Session]:
         return
     running = find_running(data)
     if running is not None:
-        yield Session(Client(running, _key(data)))
+        yield Session(Client(running, _key(data), authority=_authority(data)))
         return
     with _embedded(data) as session:
         yield session
@@ -190,12 +190,18 @@ _KEY_REMEDY: Final = (
 )
 
 
+def _authority(data: Path) -> Path:
+    """What a service with a certificate of its own wrote for local commands."""
+    return data / "tls" / "ca.pem"
+
+
 def _key(data: Path) -> Key:
     key_id = os.environ.get("ADDONRY_ACCESS_KEY_ID", "").strip()
     secret = os.environ.get("ADDONRY_ACCESS_KEY_SECRET", "").strip()
     if bool(key_id) is not bool(secret):
         raise Failed("Only one half of the access key is set.", remedy=_KEY_REMEDY)
-    key = Key(key_id, secret) if key_id else read_root_key(data)
+    token = os.environ.get("ADDONRY_SECURITY_TOKEN", "").strip()
+    key = Key(key_id, secret, token) if key_id else read_root_key(data)
     if key is None:
         raise Failed("There is no access key to sign with.", remedy=_KEY_REMEDY)
     return key
@@ -219,7 +225,7 @@ def _embedded(data: Path) -> Iterator[Session]:
                 continue
             if running is None:
                 raise
-            yield Session(Client(running, _key(data)))
+            yield Session(Client(running, _key(data), authority=_authority(data)))
             return
         break
     try:

@@ -1,7 +1,7 @@
 """The wire: HTTP in, HTTP out. An ASGI application over a Lifecycle.
 
-The path of a request: limits, route, body, signature, operation, encoding. Whatever goes wrong on it is answered with
-an error body of ``errors``; a traceback goes to the log under the request id, never to the caller.
+The path of a request: limits, route, body, signature, admission, rate, operation, encoding, audit. Whatever goes wrong
+on it is answered with an error body of ``errors``; a traceback goes to the log under the request id, never to the caller.
 
 Plain ASGI, because everything a framework would add here (routing by decoded paths, its own error bodies) is settled
 otherwise by the protocol.
@@ -10,10 +10,12 @@ otherwise by the protocol.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from addonry.gateway import rpc
+from addonry.gateway.admission import admit
 from addonry.gateway.codec import (
     JSON_TYPE,
     XML_ERROR_TYPE,
@@ -26,13 +28,21 @@ from addonry.gateway.codec import (
 from addonry.gateway.errors import Fault, Refusal, body_of, describe
 from addonry.gateway.kept import Kept
 from addonry.gateway.nonces import Nonces
+from addonry.gateway.openapi import openapi_document
 from addonry.gateway.operation import Call, Encoded, Router, read_query
-from addonry.gateway.operations import OPERATIONS, UNSERVED
+from addonry.gateway.operations import OPERATIONS
+from addonry.gateway.origin import Origin, origin_of
 from addonry.gateway.request import WireRequest, join_headers
 from addonry.gateway.settings import GatewaySettings
-from addonry.gateway.signing import Claim, SigningRules, judge, read_authorization
+from addonry.gateway.signing import VERSION, Claim, SigningRules, judge, read_authorization
+from addonry.gateway.signing.bearer import HEADER as BEARER
+from addonry.gateway.signing.bearer import is_bearer, judge_bearer
+from addonry.gateway.signing.rpc import judge_rpc, key_of
+from addonry.gateway.throttle import Throttle
 from addonry.lifecycle import Lifecycle
+from addonry.model.access import AuditRecord
 from addonry.model.errors import AddonryError, InvalidParameter
+from addonry.model.keys import Credential
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,6 +52,13 @@ log = logging.getLogger("addonry.gateway")
 access_log = logging.getLogger("addonry.access")
 
 HEALTH_PATH: Final = "/healthz"
+UNSIGNED_PATHS: Final[Mapping[str, Callable[[], bytes]]] = {
+    HEALTH_PATH: lambda: write_json({"status": "ok"}),
+    "/openapi.json": openapi_document,
+}
+"""What anybody may read; nothing in it depends on what is registered, and it is in no audit log."""
+PATH_KEPT: Final = 512
+"""How much of a path the audit log keeps."""
 DRAINED: Final = 16 * 1024 * 1024
 """How much of a body that is too large is read and thrown away, so that a client still sending it sees the answer."""
 
@@ -65,6 +82,12 @@ class _Exchange:
     form: Form = Form.JSON
     operation: str = "-"
     key: str = "-"
+    user: str = ""
+    cluster: str = ""
+    origin: Origin = field(default=Origin("", is_encrypted=False))
+    verdict: str = ""
+    code: str = ""
+    is_reading: bool = True
 
 
 class _Gone(Exception):
@@ -77,7 +100,8 @@ class Gateway:
     def __init__(self, lifecycle: Lifecycle, settings: GatewaySettings) -> None:
         self._lifecycle = lifecycle
         self._settings = settings
-        self._router = Router(OPERATIONS, UNSERVED)
+        self._router = Router(OPERATIONS)
+        self._throttle = Throttle(settings.rate) if settings.rate else None
         self._nonces = Nonces(settings.nonce_capacity)
         self._signing = SigningRules(settings.legacy_signatures, uncovered_bodies=settings.legacy_uncovered_bodies)
         self._kept = Kept()
@@ -104,6 +128,8 @@ class Gateway:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a JSON body and the log the rest
             answer = _fault(exchange, error)
+        if path not in UNSIGNED_PATHS:
+            await self._record(exchange, method, path, answer.status, began)
         await _send(send, answer, exchange.request_id, head=method == "HEAD")
         access_log.log(
             # Every command of ours asks for the health first.
@@ -122,33 +148,89 @@ class Gateway:
         query: bytes = scope.get("query_string", b"")
         headers = join_headers(scope["headers"])
         exchange.host = headers.get("host", "")
+        exchange.origin = origin_of(scope, headers, self._settings.trusted_proxies)
         self._check_sizes(path, query, scope["headers"])
         exchange.form = _form_of(headers, query)
-        if path == HEALTH_PATH and method in {"GET", "HEAD"}:
-            return Answer(200, write_json({"status": "ok"}), JSON_TYPE)
+        if path in UNSIGNED_PATHS and method in {"GET", "HEAD"}:
+            return Answer(200, UNSIGNED_PATHS[path](), JSON_TYPE)
         if method == "OPTIONS":
             allow = ", ".join(self._router.allowed(path))
             return Answer(200, b"{}", JSON_TYPE, (("allow", allow),))
+        if path == rpc.PATH and method in {"GET", "POST"}:
+            return await self._answer_rpc(exchange, method, query.decode("latin-1"), headers, receive)
         selected = self._router.select(method, path)
-        exchange.operation = selected.operation.name
+        operation = selected.operation
+        exchange.operation, exchange.is_reading = operation.name, operation.level.is_reading
+        exchange.cluster = selected.parameters.get(operation.cluster, "")
         body = await self._read_body(headers, receive)
         request = WireRequest(method, path, query.decode("latin-1"), headers, body)
-        exchange.key = await self._authenticate(request, selected.operation.name)
+        credential = await self._authenticate(request, operation.name, exchange.origin)
+        exchange.key, exchange.user = credential.id, credential.user
         call = Call(
             lifecycle=self._lifecycle,
+            operation=operation,
             request=request,
             request_id=exchange.request_id,
             path=selected.parameters,
             kept=self._kept,
             wants_json=exchange.form is Form.JSON,
-            key=exchange.key,
+            credential=credential,
+            served_at=f"{'https' if exchange.origin.is_encrypted else 'http'}://{exchange.host}",
         )
-        value = await selected.operation.run(call)
-        return _success(exchange, selected.operation.status, value)
+        exchange.verdict = await admit(call, exchange.origin, now=self._settings.now())
+        if self._throttle is not None:
+            self._throttle.take(credential.id, now=time.monotonic())
+        value = await operation.run(call)
+        return _success(exchange, operation.status, value)
 
-    async def _authenticate(self, request: WireRequest, operation: str) -> str:
+    async def _record(self, exchange: _Exchange, method: str, path: str, status: int, began: float) -> None:
+        record = AuditRecord(
+            request_id=exchange.request_id,
+            at=self._settings.now(),
+            operation="" if exchange.operation == "-" else exchange.operation,
+            method=method[:16],
+            path=path[:PATH_KEPT],
+            cluster=exchange.cluster[:PATH_KEPT],
+            key="" if exchange.key == "-" else exchange.key,
+            user=exchange.user,
+            source=exchange.origin.address,
+            status=status,
+            code=exchange.code,
+            verdict=exchange.verdict,
+            milliseconds=round((time.perf_counter() - began) * 1000),
+        )
+        # Whoever sees the answer of a change can find its record.
+        await self._lifecycle.access.record(record, at_once=not exchange.is_reading and status < 400)
+
+    async def _answer_rpc(
+        self, exchange: _Exchange, method: str, query: str, headers: dict[str, str], receive: Receive
+    ) -> Answer:
+        body = await self._read_body(headers, receive)
+        parameters = rpc.read_parameters(query, body, headers.get("content-type", ""))
+        exchange.operation, answer = rpc.select(parameters)
+        access = self._lifecycle.access
+        credential = judge_rpc(
+            method,
+            parameters,
+            await access.credential(key_of(parameters)),
+            nonces=self._nonces,
+            now=self._settings.now(),
+        )
+        exchange.key, exchange.user = credential.id, credential.user
+        if self._throttle is not None:
+            self._throttle.take(credential.id, now=time.monotonic())
+        call = rpc.RpcCall(parameters, credential, exchange.request_id, exchange.host)
+        return Answer(200, write_json(answer(call)), JSON_TYPE)
+
+    async def _authenticate(self, request: WireRequest, operation: str, origin: Origin) -> Credential:
+        if is_bearer(request):
+            version = request.header("x-acs-version")
+            if version != VERSION:
+                raise Refusal("InvalidProduct.NotFound" if version else "MissingVersion")
+            holder = await self._lifecycle.access.bearer(request.header(BEARER))
+            return judge_bearer(holder, origin, now=self._settings.now())
         authorization = read_authorization(request.header("authorization"))
-        credential = await self._lifecycle.credential(authorization.key_id) if authorization else None
+        credential = await self._lifecycle.access.credential(authorization.key_id) if authorization else None
         now = self._settings.now()
         return judge(Claim(request, operation, now, self._nonces, authorization, credential, self._signing))
 
@@ -219,6 +301,7 @@ def _success(exchange: _Exchange, status: int, value: Any) -> Answer:
 
 def _fault(exchange: _Exchange, error: Exception) -> Answer:
     fault: Fault = describe(error)
+    exchange.code = fault.code
     if fault.status >= 500 and isinstance(error, AddonryError):
         log.error("request %s (%s) failed: %s", exchange.request_id, exchange.operation, error.message)
     elif fault.status >= 500:

@@ -33,6 +33,7 @@ WIRE: Final[Mapping[type[domain.AddonryError], WireError]] = {
     domain.KubeconfigRejected: WireError(
         400, "InvalidParameter.Kubeconfig", "the kubeconfig is none, or would run commands or read files on the server"
     ),
+    domain.NameTaken: WireError(409, "EntityAlreadyExists", "another thing of the kind has this name"),
     domain.ClusterNameTaken: WireError(400, "ClusterNameAlreadyExist", "another cluster has this name"),
     domain.NotThere: WireError(404, "ErrorResourceNotFound", "what was asked about does not exist"),
     domain.ClusterNotFound: WireError(404, "ErrorClusterNotFound", "no such cluster"),
@@ -42,6 +43,7 @@ WIRE: Final[Mapping[type[domain.AddonryError], WireError]] = {
     domain.NotNow: WireError(400, "BadRequest", "the state of things forbids it"),
     domain.ComponentBusy: WireError(400, "BadRequest", "a task is running on the component"),
     domain.AlreadyInstalled: WireError(400, "BadRequest", "the component is installed"),
+    domain.ClusterProtected: WireError(400, "ErrorClusterState", "the cluster's deletion protection is on"),
     domain.UpgradeNotPossible: WireError(400, "BadRequest", "readiness checks block it; each reason is in the message"),
     domain.ClusterTrouble: WireError(400, "ErrorClusterState", "the cluster's side"),
     domain.ClusterUnreachable: WireError(400, "ErrorClusterState", "the cluster does not answer"),
@@ -88,6 +90,11 @@ REFUSALS: Final[Mapping[str, WireError]] = {
             "InvalidSecurityToken.MismatchWithAccessKey",
             "Specified SecurityToken mismatch with the AccessKeyId: this key takes none.",
         ),
+        WireError(400, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired."),
+        WireError(403, "StatusForbidden", "RAM policy Forbidden: no policy of the caller allows it, or one denies it."),
+        WireError(400, "InvalidBearerToken", "Specified bearer token is unknown or has expired."),
+        # Published with 404, which Terraform would take for "gone".
+        WireError(400, "InvalidProtocol.NeedSsl", "This way of calling needs https."),
         WireError(400, "SignatureNonceUsed", "Specified signature nonce was used already."),
         WireError(429, "Throttling.User", "Request was denied due to user flow control."),
         WireError(408, "RequestTimeout", "The body did not arrive in time."),
@@ -105,15 +112,22 @@ class Refusal(Exception):
     """The gateway does not let a request through; *code* is one of ``REFUSALS``."""
 
     def __init__(
-        self, code: str, detail: str = "", *, remedy: str = "", headers: tuple[tuple[str, str], ...] = ()
+        self,
+        code: str,
+        message: str = "",
+        *,
+        remedy: str = "",
+        headers: tuple[tuple[str, str], ...] = (),
+        detail: Mapping[str, str] | None = None,
     ) -> None:
         row = REFUSALS[code]
-        super().__init__(detail or row.sense)
+        super().__init__(message or row.sense)
         self.code = code
         self.status = row.status
-        self.message = detail or row.sense
+        self.message = message or row.sense
         self.remedy = remedy
         self.headers = headers
+        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +138,16 @@ class Fault:
     code: str
     message: str
     headers: tuple[tuple[str, str], ...] = field(default=())
+    detail: Mapping[str, str] | None = None
+    """Why access was denied, as ``AccessDeniedDetail`` tells it."""
 
 
 def describe(error: Exception) -> Fault:
     """How *error* looks to the caller; anything but a refusal or a domain error is an InternalError without details."""
     match error:
         case Refusal():
-            return Fault(error.status, error.code, _words(error.status, error.message, error.remedy), error.headers)
+            words = _words(error.status, error.message, error.remedy)
+            return Fault(error.status, error.code, words, error.headers, error.detail)
         case domain.AddonryError():
             row = next(WIRE[kind] for kind in type(error).__mro__ if kind in WIRE)
             if row.status == 500:
@@ -142,7 +159,7 @@ def describe(error: Exception) -> Fault:
 
 def body_of(fault: Fault, *, request_id: str, host: str) -> dict[str, Any]:
     """The JSON body in both spellings, which hold equal values: every client reads one of them (ack-gateway 5.3)."""
-    return {
+    told = {
         "RequestId": request_id,
         "HostId": host,
         "Code": fault.code,
@@ -153,6 +170,10 @@ def body_of(fault: Fault, *, request_id: str, host: str) -> dict[str, Any]:
         "requestId": request_id,
         "status": fault.status,
     }
+    # An object or absent: the CLI's library fails on anything else.
+    if fault.detail is not None:
+        told["AccessDeniedDetail"] = told["accessDeniedDetail"] = dict(fault.detail)
+    return told
 
 
 def _internal() -> Fault:

@@ -1,15 +1,17 @@
 """What an operation is: a declaration and a translation; and which one a method and path select.
 
 One more operation is a function in the right module of ``gateway/operations``, declared with ``Registry.add``, and one
-recorded exchange in ``tests/wire``. Routing, signing, error rendering and ``docs/reference/operations.md`` read the
-declaration.
+recorded exchange in ``tests/wire``. Routing, access control, the audit log, the reading of parameters, the OpenAPI
+document and ``docs/reference/operations.md`` read the declaration; tests compare what it says with what the function
+does.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypedDict, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -21,12 +23,65 @@ from addonry.gateway.request import WireRequest
 from addonry.lifecycle import Lifecycle
 from addonry.model.errors import InvalidParameter
 from addonry.model.ids import ClusterId, TaskId
+from addonry.model.keys import Credential
 
 Shape = TypeVar("Shape")
 
 PAGE_SIZE: Final = 50
 LARGEST_PAGE: Final = 100
 _LARGEST_NUMBER: Final = 1_000_000_000
+
+
+class Kind(StrEnum):
+    """How a parameter of the query is written."""
+
+    TEXT = "text"
+    FLAG = "flag"
+    NUMBER = "number"
+    NAMES = "names"
+    """A JSON array of text."""
+    OBJECTS = "objects"
+    """A JSON array of objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of the query."""
+
+    name: str
+    kind: Kind = Kind.TEXT
+    about: str = ""
+
+
+PAGING: Final = (
+    Parameter("page_number", Kind.NUMBER, "The page, from 1."),
+    Parameter("page_size", Kind.NUMBER, f"Items a page, at most {LARGEST_PAGE}."),
+    Parameter("next_token", Kind.TEXT, "Where to go on, from the answer before."),
+    Parameter("max_results", Kind.NUMBER, f"Items an answer, at most {LARGEST_PAGE}; switches from pages to tokens."),
+)
+
+
+class Level(StrEnum):
+    """What a call does to the world, in RAM's words."""
+
+    GET = "get"
+    LIST = "list"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether nothing changes."""
+        return self in {Level.GET, Level.LIST}
+
+
+class PageInfo(TypedDict):
+    """Which page this is, of how many items."""
+
+    page_number: int
+    page_size: int
+    total_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +93,7 @@ class Page:
     offset: int
     by_token: bool
 
-    def info(self, total: int) -> dict[str, int]:
+    def info(self, total: int) -> PageInfo:
         """The ``page_info`` member."""
         return {"page_number": self.number, "page_size": self.size, "total_count": total}
 
@@ -64,13 +119,21 @@ class Call:
     """
 
     lifecycle: Lifecycle
+    operation: "Operation"
     request: WireRequest
     request_id: str
     path: Mapping[str, str]
     kept: Kept
     wants_json: bool = True
-    key: str = ""
-    """The id of the key that signed the call."""
+    credential: Credential | None = None
+    """Of the key that signed the call."""
+    served_at: str = ""
+    """The address that the caller used."""
+
+    @property
+    def key(self) -> str:
+        """The id of the key that signed the call."""
+        return self.credential.id if self.credential else ""
 
     @property
     def query(self) -> Mapping[str, Sequence[str]]:
@@ -87,8 +150,13 @@ class Call:
 
     def text(self, name: str, default: str = "") -> str:
         """A query parameter; the last one when it is repeated, *default* when it is absent or empty."""
-        values = self.query.get(name)
+        values = self._sent(name)
         return (values[-1] if values else "") or default
+
+    def _sent(self, name: str) -> Sequence[str]:
+        # What an operation reads is what it declares; callers of ``openapi.json`` know nothing else.
+        assert name in self.operation.declared, f"{self.operation.name} does not declare {name}"
+        return self.query.get(name, ())
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """A boolean of the query, in any case: Python's SDK sends ``True``, Go's ``true``."""
@@ -115,9 +183,14 @@ class Call:
     def names(self, name: str) -> tuple[str, ...]:
         """A list of text in the query, each once: a JSON array, or leniently ``a,b`` or a repeated parameter."""
         found: dict[str, None] = {}
-        for value in self.query.get(name, ()):
+        for value in self._sent(name):
             found.update(dict.fromkeys(_read_list(value.strip(), name)))
         return tuple(found)
+
+    def objects(self, name: str, shape: type[Shape]) -> list[Shape]:
+        """A JSON array of *shape* in the query; empty when it is absent."""
+        text = self.text(name)
+        return convert(read_json_text(text, name), list[shape], name) if text else []  # type: ignore[valid-type]
 
     def page(self) -> Page:
         """The page asked for; a token or ``max_results`` switches from numbers to tokens."""
@@ -132,12 +205,12 @@ class Call:
     def items(self, shape: type[Shape]) -> list[Shape]:
         """The body as an array of *shape*; no body is an empty one."""
         body = read_body(self.request.body, self.request.header("content-type"))
-        return _convert([] if body is None else body, list[shape])  # type: ignore[valid-type]
+        return convert([] if body is None else body, list[shape], "body")  # type: ignore[valid-type]
 
     def object(self, shape: type[Shape]) -> Shape:
         """The body as an object of *shape*; no body is an empty one."""
         body = read_body(self.request.body, self.request.header("content-type"))
-        return _convert({} if body is None else body, shape)
+        return convert({} if body is None else body, shape, "body")
 
 
 # Callers poll, so the same query comes again and again; a pure function of bounded text may be remembered.
@@ -179,11 +252,12 @@ def _read_list(value: str, name: str) -> Iterable[str]:
     return read
 
 
-def _convert(value: Any, shape: type[Shape]) -> Shape:
+def convert(value: Any, shape: type[Shape], name: str) -> Shape:
+    """*value* as *shape*. Raises InvalidParameter that names the parameter and the place in it."""
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
-        raise InvalidParameter("body", f"is not as described: {error}") from error
+        raise InvalidParameter(name, f"is not as described: {error}") from error
 
 
 Run = Callable[[Call], Awaitable[Any]]
@@ -196,10 +270,33 @@ class Operation:
     name: str
     method: str
     path: str
-    may: str
-    """What the caller must be allowed to do, in the words of the domain: ``component:upgrade``."""
+    level: Level
     run: Run
+    answer: Any
+    """The type of what it answers."""
+    actions: tuple[str, ...] = ()
+    """RAM's action, and older names of it that stored policies have."""
+    query: tuple[Parameter, ...] = ()
+    body: Any = None
+    """The type of the body; None when it takes none."""
+    names: Callable[[Call], Sequence[str]] | None = None
+    """The components that the body names, for the condition key ``cs:AddonNames``."""
     status: int = 200
+
+    @property
+    def declared(self) -> frozenset[str]:
+        """The names of the query's parameters."""
+        return _declared(self.query)
+
+    @property
+    def cluster(self) -> str:
+        """The path's parameter that is a cluster; empty when a policy cannot limit the operation to one."""
+        return next((each for each in self.parameters if _plain(each) == "clusterid"), "")
+
+    @property
+    def component(self) -> str:
+        """The path's parameter that is a component, if any."""
+        return next((each for each in self.parameters if _plain(each) in _COMPONENTS), "")
 
     @property
     def summary(self) -> str:
@@ -212,36 +309,60 @@ class Operation:
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
 
 
+_COMPONENTS: Final = frozenset({"componentid", "addonname", "instancename"})
+
+
+def _plain(parameter: str) -> str:
+    # ACK spells one thing in many ways: ClusterId, ClusterID, cluster_id.
+    return parameter.lower().replace("_", "")
+
+
+@lru_cache(maxsize=256)
+def _declared(query: tuple[Parameter, ...]) -> frozenset[str]:
+    return frozenset(each.name for each in query)
+
+
 @dataclass(slots=True)
 class Registry:
     """Operations that are declared together."""
 
     operations: list[Operation] = field(default_factory=list)
 
-    def add(self, name: str, method: str, path: str, *, may: str, status: int = 200) -> Callable[[Run], Run]:
-        """Declare the decorated function to be the operation *name*."""
+    def add(
+        self,
+        name: str,
+        method: str,
+        path: str,
+        level: Level,
+        answer: Any,
+        *,
+        action: str = "",
+        also: tuple[str, ...] = (),
+        query: tuple[Parameter, ...] = (),
+        body: Any = None,
+        names: Callable[[Call], Sequence[str]] | None = None,
+        status: int = 200,
+    ) -> Callable[[Run], Run]:
+        """Declare the decorated function to be the operation *name*.
+
+        *action* is RAM's name of it, ``cs:`` and the operation's own unless given; *also* are older names.
+        """
+        actions = (action or f"cs:{name}", *also)
 
         def declare(run: Run) -> Run:
-            self.operations.append(Operation(name, method, path, may, run, status))
+            self.operations.append(
+                Operation(name, method, path, level, run, answer, actions, query, body, names, status)
+            )
             return run
 
         return declare
-
-
-@dataclass(frozen=True, slots=True)
-class Unserved:
-    """An operation of the published API that Addonry does not answer yet."""
-
-    name: str
-    method: str
-    path: str
 
 
 @dataclass(slots=True)
 class _Node:
     literal: "dict[str, _Node]" = field(default_factory=dict)
     parameter: "_Node | None" = None
-    methods: dict[str, Operation | Unserved] = field(default_factory=dict)
+    methods: dict[str, Operation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,11 +376,9 @@ class Selected:
 class Router:
     """Finds the operation for a method and path. A literal segment wins over a parameter."""
 
-    def __init__(self, operations: Iterable[Operation], unserved: Iterable[Unserved] = ()) -> None:
+    def __init__(self, operations: Iterable[Operation]) -> None:
         self._root = _Node()
-        # Served ones come last, and so replace the row of the table of what is not.
-        rows: list[Operation | Unserved] = [*unserved, *operations]
-        for each in rows:
+        for each in operations:
             node = self._root
             for part in each.path.split("/")[1:]:
                 if part.startswith("{"):
@@ -270,21 +389,15 @@ class Router:
             node.methods[each.method] = each
 
     def select(self, method: str, path: str) -> Selected:
-        """The operation. Raises Refusal: nothing there, not served yet, or another method only.
+        """The operation. Raises Refusal: nothing there, or another method only.
 
         The raw path is split first and decoded afterwards: an encoded slash belongs to its segment.
         """
         node, captured = self._walk(path)
         found = node.methods.get("GET" if method == "HEAD" else method)
-        if isinstance(found, Operation):
+        if found is not None:
             parameters = zip(found.parameters, captured, strict=True)
             return Selected(found, {name: _decode(text, name) for name, text in parameters})
-        if isinstance(found, Unserved):
-            raise Refusal(
-                "InvalidApi.NotFound",
-                f"{found.name} is an operation of ACK that this version of Addonry does not serve yet.",
-                remedy="docs/reference/operations.md lists those it does.",
-            )
         allowed = self._allowed(node)
         if not allowed:
             raise Refusal("InvalidApi.NotFound")
@@ -307,7 +420,7 @@ class Router:
 
     @staticmethod
     def _allowed(node: _Node) -> tuple[str, ...]:
-        served = sorted(method for method, each in node.methods.items() if isinstance(each, Operation))
+        served = sorted(node.methods)
         extra = ("HEAD",) if "GET" in served else ()
         return (*served, *extra, "OPTIONS") if served else ()
 

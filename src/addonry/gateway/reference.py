@@ -12,16 +12,13 @@ from typing import Final
 from addonry.gateway import vocabulary
 from addonry.gateway.errors import REFUSALS, WIRE, WireError
 from addonry.gateway.operation import Operation
-from addonry.gateway.operations import OPERATIONS, UNSERVED
+from addonry.gateway.operations import OPERATIONS, OWN
 from addonry.gateway.operations.changes import Action, Policy
 from addonry.model.tasks import Edits
 
-OWN: Final = "/addonry/"
-"""Where the paths of Addonry's own operations begin."""
-
 
 def operations_page() -> str:
-    """Every operation: those of ACK that are served, Addonry's own, and those of ACK that are not served yet."""
+    """Every operation: those of ACK, and Addonry's own."""
     published = [each for each in OPERATIONS if not each.path.startswith(OWN)]
     own = [each for each in OPERATIONS if each.path.startswith(OWN)]
     return "\n".join(
@@ -30,12 +27,12 @@ def operations_page() -> str:
             "",
             "Written by `python -m addonry.gateway.reference docs/reference`; a test compares.",
             "",
-            "Every request but `GET /healthz` is [signed](signatures.md), with `ACS3-HMAC-SHA256` or in the legacy style, and",
-            "carries `x-acs-version: 2015-12-15`; the official SDKs do both. Answers are JSON, or XML with",
-            "`Accept: application/xml` or `Format=XML`.",
+            "Every request but `GET /healthz` and `GET /openapi.json` is [signed](signatures.md), with `ACS3-HMAC-SHA256` or in",
+            "the legacy style, and carries `x-acs-version: 2015-12-15`; the official SDKs do both. Answers are JSON, or XML with",
+            "`Accept: application/xml` or `Format=XML`. `GET /openapi.json` has the members of every body and answer.",
             "",
-            "The column *needs* names what a policy will have to allow. Policies are not served yet: every enabled key may",
-            "call everything.",
+            "The column *action* is what a [policy](policies.md) allows or denies; where a policy written for ACK may hold an",
+            "older name, that one counts as well. An operation with a cluster in its path can be limited to clusters.",
             "",
             "## Of ACK's API",
             "",
@@ -43,8 +40,14 @@ def operations_page() -> str:
             "",
             "CreateCluster registers a cluster that exists: `cluster_type` is `ExternalKubernetes`, and the kubeconfig",
             "travels as text or base64 in the member `kubeconfig`, or in `user_data`, which the official SDKs can send.",
-            "Other cluster types are refused with `InvalidParameter`. DeleteCluster forgets the cluster and leaves",
-            "everything on it as it is.",
+            "Other cluster types are refused with `InvalidParameter`: Addonry makes no machines. DeleteCluster forgets the",
+            "cluster and leaves everything on it as it is. DescribeExternalAgent answers a manifest with an account for",
+            "Addonry, because no agent is needed. DescribeClusterUserKubeconfig hands out the kubeconfig that the cluster was",
+            "registered with, and refuses `TemporaryDurationMinutes`, which nobody but the cluster could keep.",
+            "",
+            "RunClusterCheck takes the types `ClusterUpgrade` and `MasterUpgrade` (`options.version`, else the next minor: does",
+            "what is installed run there?) and, of our own, `AddonUpgrade` (`target` a component, `options.version`). The types",
+            "about machines, `NodePoolUpgrade` and `ClusterMigrate`, are refused with `InvalidParameter`.",
             "",
             "A task is paused and canceled as a whole, also when it is asked for by a component. The answers come at once;",
             "poll DescribeTaskInfo for `paused`, `running` or `canceled`. Asking twice is no error.",
@@ -60,14 +63,6 @@ def operations_page() -> str:
             "## Addonry's own",
             "",
             *_table(own),
-            "",
-            "## Of ACK's API, not served yet",
-            "",
-            "Answered with 404 `InvalidApi.NotFound` and a message that names the operation.",
-            "",
-            "| operation | method and path |",
-            "|---|---|",
-            *(f"| {each.name} | `{each.method} {each.path}` |" for each in UNSERVED),
             "",
         ]
     )
@@ -112,10 +107,10 @@ PAGES: Final = {"operations.md": operations_page, "errors.md": errors_page}
 
 def _table(operations: Iterable[Operation]) -> list[str]:
     return [
-        "| operation | method and path | needs | what it does |",
+        "| operation | method and path | action | what it does |",
         "|---|---|---|---|",
         *(
-            f"| {each.name} | `{each.method} {each.path}` | `{each.may}` | {_markdown(each.summary)} |"
+            f"| {each.name} | `{each.method} {each.path}` | `{each.actions[0]}` | {_markdown(each.summary)} |"
             for each in operations
         ),
     ]

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from addonry.gateway.origin import Network
+from addonry.gateway.throttle import Rate
+
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
@@ -26,6 +29,10 @@ class GatewaySettings:
     body_seconds: float = 30.0
     """How long a body may take to arrive."""
     nonce_capacity: int = 1_000_000
+    rate: Rate | None = None
+    """What one access key may do; None: as much as it likes."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Whose word counts on where a request comes from."""
     legacy_signatures: bool = True
     """Whether signatures of the legacy style (acs, HMAC-SHA1) are taken."""
     legacy_uncovered_bodies: bool = True

@@ -8,7 +8,7 @@ ACK uses three vocabularies for progress (ack-api 09, section 1): ``tasks.status
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypedDict
 
 from addonry.model.clusters import Reach
 from addonry.model.tasks import LIVE, Change, EventLevel, Status, StepRecord, TaskKind, Trouble
@@ -66,12 +66,15 @@ KIND: Final[Mapping[TaskKind, KindWords]] = {
     TaskKind.UNINSTALL: KindWords("cluster_addon_uninstall", instance="deleting"),
     TaskKind.REGISTER: KindWords("cluster_create"),
     TaskKind.REMOVE: KindWords("cluster_delete"),
+    TaskKind.MODIFY: KindWords("cluster_modify"),
 }
 
 SAME_STATE: Final[Mapping[str, str]] = {"failed": "fail", "cancelled": "canceled", "succeeded": "success"}
 """Other spellings of a task's ``state``, which clients know and may filter by."""
 
 ACTIVE: Final = "active"
+UNHEALTHY: Final = "unhealthy"
+"""``state`` of an instance that does not work; in the older family only, where it is published."""
 
 CLUSTER_EVENT: Final = "cluster_modify"
 """The ``type`` of an event whose kind is that of no task."""
@@ -183,12 +186,25 @@ TROUBLE: Final[Mapping[str, str]] = {
 """The published code behind ``AddonOperationFailed.`` for our own; one without a row keeps its own name there."""
 
 
+class ErrorMembers(TypedDict):
+    """Why something failed; empty while nothing is wrong."""
+
+    code: str
+    message: str
+
+
+class TroubleMembers(ErrorMembers):
+    """Also what to do about it: Addonry's own member."""
+
+    remedy: str
+
+
 def trouble_code(trouble: Trouble) -> str:
     """The code of a task's ``error`` (ack-api 05, section 1)."""
     return f"{TROUBLE_PREFIX}.{TROUBLE.get(trouble.code, trouble.code)}"
 
 
-def trouble_members(trouble: Trouble | None) -> dict[str, str]:
+def trouble_members(trouble: Trouble | None) -> TroubleMembers:
     """``error`` of one component, with our own member *remedy*; all empty while nothing is wrong."""
     if trouble is None:
         return {"code": "", "message": "", "remedy": ""}

@@ -6,11 +6,12 @@ ClusterTrouble and ChartTrouble errors of ``model.errors``, HelmFailed, and noth
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from addonry.model.catalog import ChartArchive
-from addonry.model.components import Found, Health, Inventory, Placement
+from addonry.model.components import Found, Health, Inventory, ObjectRef, Placement
 from addonry.model.ids import TaskId, Version
 from addonry.model.tasks import Edits, Snapshot
 
@@ -132,6 +133,10 @@ class LiveCluster(Protocol):
         """
         ...
 
+    async def owned(self, placement: Placement) -> tuple[ObjectRef, ...]:
+        """Everything that belongs to the component, as its source has recorded it; without hooks. Empty when it is gone."""
+        ...
+
     def follow_rollout(self, placement: Placement) -> AsyncIterator[Rollout]:
         """Look at the component's workloads at once and again whenever they change, until the caller stops.
 
@@ -203,6 +208,22 @@ async def flatten_kubeconfig(kubeconfig: str | bytes) -> str:
     return access.for_helm(await Credentials(access).current())
 
 
+def credentials_end(kubeconfig: str) -> datetime | None:
+    """When the client certificate of a kubeconfig expires; None when it has none. Raises KubeconfigRejected.
+
+    A token may expire too, but only who made it knows when.
+    """
+    from cryptography.x509 import load_pem_x509_certificate
+
+    from addonry.kube.kubeconfig import read_kubeconfig
+
+    certificate = read_kubeconfig(kubeconfig).certificate
+    try:
+        return load_pem_x509_certificate(certificate).not_valid_after_utc if certificate else None
+    except ValueError:
+        return None
+
+
 __all__ = [
     "DryRun",
     "KubeSettings",
@@ -210,6 +231,7 @@ __all__ = [
     "Probe",
     "Rollout",
     "Target",
+    "credentials_end",
     "flatten_kubeconfig",
     "open_cluster",
 ]

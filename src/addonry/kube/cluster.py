@@ -15,10 +15,9 @@ from addonry.kube.helm.crds import apply_crds, changing_crds, crds_of
 from addonry.kube.holding import hold, release
 from addonry.kube.inventory import count_nodes, take_inventory
 from addonry.kube.kubeconfig import read_kubeconfig
-from addonry.kube.objects import ObjectRef
 from addonry.kube.rollout import Stalls, assess, follow, free_stateful_sets
 from addonry.kube.sources import SOURCES, Source
-from addonry.model.components import Found, Health, Inventory, Placement, SourceKind
+from addonry.model.components import Found, Health, Inventory, ObjectRef, Placement, SourceKind
 from addonry.model.ids import TaskId
 from addonry.model.tasks import Snapshot
 
@@ -110,6 +109,10 @@ class HttpCluster:
     async def uninstall(self, placement: Placement, *, task: TaskId) -> None:
         """See ``LiveCluster``."""
         await (await self._source(placement)).uninstall(placement, task=task)
+
+    async def owned(self, placement: Placement) -> tuple[ObjectRef, ...]:
+        """See ``LiveCluster``."""
+        return await (await self._source(placement)).owned(placement)
 
     async def follow_rollout(self, placement: Placement) -> AsyncIterator[Rollout]:
         """See ``LiveCluster``."""

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from addonry.kube.api import Api, Outdated
-from addonry.kube.objects import PATHS, ObjectRef
+from addonry.kube.objects import PATHS
+from addonry.model.components import ObjectRef
 
 HELD: Final = "addonry.io/held"
 FIELD_MANAGER: Final = "addonry"

@@ -4,7 +4,6 @@ A Struct names the fields that are read; msgspec skips all others while decoding
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -23,16 +22,6 @@ API_SERVICES: Final = "/apis/apiregistration.k8s.io/v1/apiservices"
 REVISION_ANNOTATION: Final = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH_LABEL: Final = "pod-template-hash"
 REVISION_HASH_LABEL: Final = "controller-revision-hash"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectRef:
-    """The address of one object on a cluster."""
-
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
 
 
 class OwnerReference(msgspec.Struct, gc=False):

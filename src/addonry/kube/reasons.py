@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from addonry.kube.api import Api
-from addonry.kube.objects import ObjectRef
+from addonry.model.components import ObjectRef
 from addonry.model.errors import ClusterTrouble
 from addonry.rules.health import Stall, WorkloadState, refusal
 

@@ -23,7 +23,6 @@ from addonry.kube.objects import (
     REVISION_HASH_LABEL,
     TEMPLATE_HASH_LABEL,
     ApiService,
-    ObjectRef,
     Owned,
     Pod,
     Revision,
@@ -35,7 +34,7 @@ from addonry.kube.objects import (
     state_of,
 )
 from addonry.kube.reasons import explain
-from addonry.model.components import Health
+from addonry.model.components import Health, ObjectRef
 from addonry.model.errors import ClusterRejected, ClusterUnreachable
 from addonry.rules.health import (
     Assessment,

@@ -4,17 +4,21 @@
 values of ``model`` or of this module.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from addonry.model.catalog import CatalogEntry, ChartContents, Offer
-from addonry.model.clusters import Cluster
-from addonry.model.components import Component
+from addonry.model.checks import ClusterCheck
+from addonry.model.clusters import Cluster, Profile
+from addonry.model.components import Component, ObjectRef
 from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
-from addonry.model.keys import AccessKey, Credential
 from addonry.model.readiness import Readiness
 from addonry.model.tasks import Change, Edits, Event, Pace, Status, StepName, StepRecord, Task
+
+if TYPE_CHECKING:
+    from addonry.lifecycle.access import Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,9 @@ class Lifecycle(Protocol):
 
     # Clusters
 
-    async def register_cluster(self, name: str, kubeconfig: str, *, region: str, by: str) -> tuple[Cluster, TaskId]:
+    async def register_cluster(
+        self, name: str, kubeconfig: str, *, region: str, by: str, profile: Profile | None = None
+    ) -> tuple[Cluster, TaskId]:
         """Check that it answers, remember it, scan it. Raises KubeconfigRejected, ClusterUnreachable,
         ClusterRefused, ClusterNameTaken, InvalidParameter; then nothing is remembered. The id is that of the
         registration as a task would have; it has ended when this returns.
@@ -119,8 +125,40 @@ class Lifecycle(Protocol):
         """Raises ClusterNotFound."""
         ...
 
+    async def profiles(self) -> Mapping[ClusterId, Profile]:
+        """What people have set, of every cluster of which anything was set."""
+        ...
+
+    async def modify_cluster(
+        self, cluster: ClusterId, change: Callable[[Profile], Profile], *, name: str | None = None, by: str
+    ) -> TaskId:
+        """Change what is set of a cluster, and its name when one is given. Raises ClusterNotFound, ClusterNameTaken,
+        InvalidParameter, and what *change* raises. The id is that of a task, which has ended.
+        """
+        ...
+
+    async def kubeconfig(self, cluster: ClusterId) -> tuple[str, datetime | None]:
+        """The kubeconfig that the cluster was registered with, and when its certificate expires. Raises ClusterNotFound."""
+        ...
+
+    async def run_check(self, cluster: ClusterId, kind: str, target: str, options: Mapping[str, str]) -> ClusterCheck:
+        """Ask the readiness checks for one component (*target*), or for all of them before an upgrade of the cluster
+        (``version`` of *options*, else the next minor). Raises ClusterNotFound, ComponentNotFound, InvalidParameter.
+        """
+        ...
+
+    async def check(self, cluster: ClusterId, check: str) -> ClusterCheck:
+        """Raises ClusterNotFound, NotThere."""
+        ...
+
+    async def checks(self, cluster: ClusterId) -> tuple[ClusterCheck, ...]:
+        """Newest first. Raises ClusterNotFound."""
+        ...
+
     async def remove_cluster(self, cluster: ClusterId, *, by: str) -> TaskId:
-        """Forget a cluster; what runs there stays. Raises ClusterNotFound, ComponentBusy while tasks run there."""
+        """Forget a cluster; what runs there stays. Raises ClusterNotFound, ClusterProtected, ComponentBusy while tasks
+        run there.
+        """
         ...
 
     async def scan(self, cluster: ClusterId) -> tuple[ComponentStatus, ...]:
@@ -143,6 +181,10 @@ class Lifecycle(Protocol):
 
     async def values(self, cluster: ClusterId, name: str) -> Mapping[str, Any]:
         """The present values of an installed component. Raises ComponentNotFound."""
+        ...
+
+    async def owned(self, cluster: ClusterId, name: str) -> tuple[ObjectRef, ...]:
+        """The objects of an installed component, asked of the cluster now. Raises ComponentNotFound, ClusterTrouble."""
         ...
 
     async def install(self, cluster: ClusterId, requests: Sequence[InstallRequest], *, by: str) -> Task:
@@ -209,7 +251,7 @@ class Lifecycle(Protocol):
     async def events(
         self,
         *,
-        cluster: ClusterId | None = None,
+        clusters: Sequence[ClusterId] | None = None,
         task: TaskId | None = None,
         kind: str = "",
         offset: int = 0,
@@ -236,18 +278,16 @@ class Lifecycle(Protocol):
         """Read the chart repositories now."""
         ...
 
-    # Keys
+    # Beside all that
 
-    async def create_key(self, name: str) -> Credential:
-        """A new access key; its secret is shown this once. Raises InvalidParameter."""
+    @property
+    def access(self) -> "Access":
+        """Who may call, and what they may do."""
         ...
 
-    async def keys(self) -> tuple[AccessKey, ...]:
-        """Oldest first, without secrets."""
-        ...
-
-    async def credential(self, key: str) -> Credential | None:
-        """For checking a signature."""
+    @property
+    def region(self) -> str:
+        """The region of clusters that are registered without one."""
         ...
 
 

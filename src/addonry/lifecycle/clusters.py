@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import re
+from collections.abc import Callable
+from dataclasses import replace
 
 from addonry.lifecycle.discover import Scanner
 from addonry.lifecycle.world import World
-from addonry.model.clusters import Cluster, Reach
-from addonry.model.errors import ClusterTrouble, ClusterUnreachable, ComponentBusy, InvalidParameter
+from addonry.model.clusters import Cluster, Profile, Reach
+from addonry.model.errors import ClusterProtected, ClusterTrouble, ClusterUnreachable, ComponentBusy, InvalidParameter
 from addonry.model.ids import ClusterId, TaskId
 from addonry.model.tasks import LIVE, Event, Status, Task, TaskKind
 
@@ -22,18 +24,20 @@ FIRST_SCAN_SECONDS = 4.0
 
 
 async def register(
-    world: World, scanner: Scanner, name: str, kubeconfig: str, *, region: str, by: str
+    world: World,
+    scanner: Scanner,
+    name: str,
+    kubeconfig: str,
+    *,
+    region: str,
+    by: str,
+    profile: Profile | None = None,
 ) -> tuple[Cluster, TaskId]:
     """Check that the cluster answers, remember it and scan it; see ``Lifecycle.register_cluster``.
 
     A first scan that takes longer goes on by itself after the answer.
     """
-    if not NAME.fullmatch(name):
-        raise InvalidParameter(
-            "name",
-            "must have 1 to 63 letters, digits, hyphens and dots, and begin with a letter or digit",
-            remedy="Choose such a name.",
-        )
+    _check_name(name)
     live = world.connections.open_once(kubeconfig)
     try:
         probe = await asyncio.wait_for(live.probe(), ANSWER_SECONDS)
@@ -56,6 +60,8 @@ async def register(
     task = _ended(world, cluster.id, TaskKind.REGISTER, by=by)
     event = _event(task, "Succeeded", f"Registered cluster {name}")
     await world.store.add_cluster(cluster, kubeconfig, [event], record=task)
+    set_first = replace(profile or Profile(), init_version=probe.kubernetes)
+    await world.store.profiles.change(cluster.id, lambda _: set_first)
     try:
         await asyncio.wait_for(scanner.scan(cluster.id), FIRST_SCAN_SECONDS)
     except (TimeoutError, ClusterTrouble) as error:
@@ -63,9 +69,25 @@ async def register(
     return await world.store.cluster(cluster.id), task.id
 
 
+async def modify(
+    world: World, cluster: ClusterId, change: Callable[[Profile], Profile], *, name: str | None, by: str
+) -> TaskId:
+    """See ``Lifecycle.modify_cluster``."""
+    known = await world.store.cluster(cluster)
+    if name is not None and name != known.name:
+        _check_name(name)
+        await world.store.rename_cluster(cluster, name, world.now())
+    await world.store.profiles.change(cluster, change)
+    task = _ended(world, cluster, TaskKind.MODIFY, by=by)
+    await world.store.record(task, [_event(task, "Succeeded", f"Changed the settings of cluster {name or known.name}")])
+    return task.id
+
+
 async def remove(world: World, cluster: ClusterId, *, by: str) -> TaskId:
     """Forget a cluster; what runs there stays. Raises ClusterNotFound, ComponentBusy while tasks run there."""
     known = await world.store.cluster(cluster)
+    if (await world.store.profiles.profile(cluster)).deletion_protection:
+        raise ClusterProtected(f"Cluster {known.name} is protected from deletion.")
     running, _ = await world.store.tasks(cluster, statuses=sorted(LIVE), limit=1)
     if running:
         raise ComponentBusy(f"cluster {known.name}", running[0].id)
@@ -74,6 +96,15 @@ async def remove(world: World, cluster: ClusterId, *, by: str) -> TaskId:
     await world.store.remove_cluster(cluster, [event], record=task)
     await world.connections.drop(cluster)
     return task.id
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise InvalidParameter(
+            "name",
+            "must have 1 to 63 letters, digits, hyphens and dots, and begin with a letter or digit",
+            remedy="Choose such a name.",
+        )
 
 
 def _ended(world: World, cluster: ClusterId, kind: TaskKind, *, by: str) -> Task:

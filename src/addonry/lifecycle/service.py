@@ -1,9 +1,10 @@
 """The one implementation of ``Lifecycle``: a facade over the use cases, one module each."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
+from addonry.kube import credentials_end
 from addonry.lifecycle import (
     CatalogItem,
     ComponentStatus,
@@ -12,43 +13,47 @@ from addonry.lifecycle import (
     PlannedChange,
     TaskHistory,
     UpgradeRequest,
+    checking,
     moves,
 )
 from addonry.lifecycle import changes as changing
 from addonry.lifecycle import clusters as registering
-from addonry.lifecycle import keys as keeping
 from addonry.lifecycle import plan as planning
+from addonry.lifecycle.access import Access
 from addonry.lifecycle.discover import Scanner
 from addonry.lifecycle.facts import gather
 from addonry.lifecycle.world import World
 from addonry.model.catalog import ChartContents
-from addonry.model.clusters import Cluster
+from addonry.model.checks import ClusterCheck
+from addonry.model.clusters import Cluster, Profile
+from addonry.model.components import ObjectRef
 from addonry.model.errors import ComponentNotFound, VersionNotFound
 from addonry.model.ids import ClusterId, TaskId, Version
-from addonry.model.keys import AccessKey, Credential
 from addonry.model.tasks import LIVE, Event, Status, StepRecord, Task
 from addonry.rules.eta import seconds_left, together
 from addonry.rules.readiness import assess
 from addonry.rules.versions import same_version
 
-CREDENTIAL_KEPT: Final = timedelta(seconds=5)
-"""How long a change to an access key may go unnoticed."""
-
 
 class Service:
     """Everything that can be asked, on one World. See ``Lifecycle`` for the promises."""
 
-    def __init__(self, world: World, scanner: Scanner) -> None:
+    def __init__(self, world: World, scanner: Scanner, access: Access) -> None:
         self._world = world
+        self.access = access
+        self.region = world.region
         self._scanner = scanner
         self._statuses: dict[ClusterId, tuple[tuple[int, int], Mapping[str, ComponentStatus]]] = {}
-        self._credentials: dict[str, tuple[datetime, Credential]] = {}
 
     # Clusters
 
-    async def register_cluster(self, name: str, kubeconfig: str, *, region: str, by: str) -> tuple[Cluster, TaskId]:
+    async def register_cluster(
+        self, name: str, kubeconfig: str, *, region: str, by: str, profile: Profile | None = None
+    ) -> tuple[Cluster, TaskId]:
         """See ``Lifecycle``."""
-        return await registering.register(self._world, self._scanner, name, kubeconfig, region=region, by=by)
+        return await registering.register(
+            self._world, self._scanner, name, kubeconfig, region=region, by=by, profile=profile
+        )
 
     async def clusters(self) -> tuple[Cluster, ...]:
         """See ``Lifecycle``."""
@@ -57,6 +62,35 @@ class Service:
     async def cluster(self, cluster: ClusterId) -> Cluster:
         """See ``Lifecycle``."""
         return await self._world.store.cluster(cluster)
+
+    async def profiles(self) -> Mapping[ClusterId, Profile]:
+        """See ``Lifecycle``."""
+        return await self._world.store.profiles.profiles()
+
+    async def modify_cluster(
+        self, cluster: ClusterId, change: Callable[[Profile], Profile], *, name: str | None = None, by: str
+    ) -> TaskId:
+        """See ``Lifecycle``."""
+        return await registering.modify(self._world, cluster, change, name=name, by=by)
+
+    async def kubeconfig(self, cluster: ClusterId) -> tuple[str, datetime | None]:
+        """See ``Lifecycle``."""
+        kubeconfig = await self._world.store.kubeconfig(cluster)
+        return kubeconfig, credentials_end(kubeconfig)
+
+    async def run_check(self, cluster: ClusterId, kind: str, target: str, options: Mapping[str, str]) -> ClusterCheck:
+        """See ``Lifecycle``."""
+        return await checking.run(self._world, cluster, kind, target, options)
+
+    async def check(self, cluster: ClusterId, check: str) -> ClusterCheck:
+        """See ``Lifecycle``."""
+        await self._world.store.cluster(cluster)
+        return await self._world.store.profiles.check(cluster, check)
+
+    async def checks(self, cluster: ClusterId) -> tuple[ClusterCheck, ...]:
+        """See ``Lifecycle``."""
+        await self._world.store.cluster(cluster)
+        return await self._world.store.profiles.checks(cluster)
 
     async def remove_cluster(self, cluster: ClusterId, *, by: str) -> TaskId:
         """See ``Lifecycle``."""
@@ -97,6 +131,14 @@ class Service:
         if status is None or status.component is None:
             raise ComponentNotFound(name, f"Component {name!r} is not installed.")
         return status.component.found.values or {}
+
+    async def owned(self, cluster: ClusterId, name: str) -> tuple[ObjectRef, ...]:
+        """See ``Lifecycle``."""
+        status = (await self.status(cluster)).get(await self.resolve(name))
+        if status is None or status.component is None:
+            raise ComponentNotFound(name, f"Component {name!r} is not installed.")
+        live = await self._world.connections.get(cluster)
+        return await live.owned(status.component.found.placement)
 
     async def install(self, cluster: ClusterId, requests: Sequence[InstallRequest], *, by: str) -> Task:
         """See ``Lifecycle``."""
@@ -183,14 +225,14 @@ class Service:
     async def events(
         self,
         *,
-        cluster: ClusterId | None = None,
+        clusters: Sequence[ClusterId] | None = None,
         task: TaskId | None = None,
         kind: str = "",
         offset: int = 0,
         limit: int = 50,
     ) -> tuple[tuple[Event, ...], int]:
         """See ``Lifecycle``."""
-        return await self._world.store.events(cluster=cluster, task=task, kind=kind, offset=offset, limit=limit)
+        return await self._world.store.events(clusters=clusters, task=task, kind=kind, offset=offset, limit=limit)
 
     # Catalog
 
@@ -219,25 +261,3 @@ class Service:
         """See ``Lifecycle``."""
         await self._world.catalog.refresh()
         return await self.catalog()
-
-    # Keys
-
-    async def create_key(self, name: str) -> Credential:
-        """See ``Lifecycle``."""
-        return await keeping.create(self._world, name)
-
-    async def keys(self) -> tuple[AccessKey, ...]:
-        """See ``Lifecycle``."""
-        return await self._world.store.keys()
-
-    async def credential(self, key: str) -> Credential | None:
-        """See ``Lifecycle``. A key that is known is believed for a few seconds: every request asks."""
-        now = self._world.now()
-        kept = self._credentials.get(key)
-        if kept is not None and abs(now - kept[0]) < CREDENTIAL_KEPT:
-            return kept[1]
-        credential = await self._world.store.credential(key)
-        self._credentials.pop(key, None)
-        if credential is not None:
-            self._credentials[key] = (now, credential)
-        return credential

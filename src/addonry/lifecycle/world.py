@@ -22,6 +22,8 @@ class Ids:
     task: Callable[[], TaskId]
     key: Callable[[], tuple[str, str]]
     """An access key's id and secret."""
+    check: Callable[[ClusterId], str]
+    """A check's id, of a cluster."""
 
 
 @dataclass(frozen=True, slots=True)

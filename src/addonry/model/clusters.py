@@ -1,8 +1,9 @@
 """One registered Kubernetes cluster, as Addonry remembers it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from addonry.model.ids import ClusterId
 
@@ -31,3 +32,18 @@ class Cluster:
     reach: Reach = Reach.UNKNOWN
     trouble: str = ""
     scanned_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What people have set of a cluster; nothing of it comes from the cluster itself."""
+
+    tags: dict[str, str] = field(default_factory=dict)
+    deletion_protection: bool = False
+    resource_group: str = ""
+    timezone: str = ""
+    maintenance_window: dict[str, Any] = field(default_factory=dict)
+    """Kept and told. Addonry changes nothing by itself, so there is nothing that it would hold back."""
+    operation_policy: dict[str, Any] = field(default_factory=dict)
+    init_version: str = ""
+    """The Kubernetes version at registration."""

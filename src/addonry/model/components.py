@@ -88,6 +88,16 @@ class Found:
     """The user's own values of a Helm release; never logged, they may hold secrets."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """The address of one object on a cluster."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """Everything one scan saw of a cluster."""

@@ -4,7 +4,8 @@
       BadRequest                what was asked makes no sense: nothing was done
         InvalidParameter          a parameter or body member is malformed
         KubeconfigRejected        the kubeconfig is none, or would run commands or read files here
-        ClusterNameTaken
+        NameTaken                 another thing of the kind has this name
+          ClusterNameTaken
       NotThere                  what was asked about does not exist
         ClusterNotFound
         ComponentNotFound         neither installed nor in the catalog
@@ -13,6 +14,7 @@
       NotNow                    the state of things forbids it
         ComponentBusy             a task is running on the component
         AlreadyInstalled
+        ClusterProtected          its deletion protection is on
         UpgradeNotPossible        readiness checks block it; carries the blockers
       ClusterTrouble            the cluster's side
         ClusterUnreachable        no answer in time; may heal by itself
@@ -76,7 +78,13 @@ class KubeconfigRejected(BadRequest):
     )
 
 
-class ClusterNameTaken(BadRequest):
+class NameTaken(BadRequest):
+    """Another thing of the kind has this name."""
+
+    default_remedy = "Choose another name."
+
+
+class ClusterNameTaken(NameTaken):
     """Another cluster has this name."""
 
     default_remedy = "Choose another name, or remove the other cluster first."
@@ -143,6 +151,12 @@ class ComponentBusy(NotNow):
         )
         self.component = component
         self.task = task
+
+
+class ClusterProtected(NotNow):
+    """Its deletion protection is on."""
+
+    default_remedy = "Switch it off first: ModifyCluster with deletion_protection false."
 
 
 class AlreadyInstalled(NotNow):

@@ -25,6 +25,8 @@ class TaskKind(StrEnum):
     """A cluster was registered. Such a task has no changes and has ended when it is written."""
     REMOVE = "remove"
     """A cluster was forgotten; likewise."""
+    MODIFY = "modify"
+    """What is set of a cluster was changed; likewise."""
 
 
 class Status(StrEnum):

@@ -6,6 +6,7 @@ facts and the target and returns a Blocker or None, name it in CHECKS, and give 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from addonry.model.catalog import Offer
@@ -40,6 +41,16 @@ def assess_change(facts: Facts, version: Version | None, kind: TaskKind) -> Read
     else:
         target = next_offer(facts) if version is None else find_offer(facts, version)
     return Readiness(_ask(FOR[kind], facts, target), target)
+
+
+def assess_cluster_upgrade(facts: Facts, kubernetes: str) -> Readiness:
+    """Weigh what an upgrade of the cluster to *kubernetes* means for a component that stays as it is.
+
+    The target is the version to go to before, when one is needed.
+    """
+    there = replace(facts, cluster=replace(facts.cluster, kubernetes=kubernetes))
+    needed = next_offer(there) if outlives_upgrade(there, None) else None
+    return Readiness(_ask(CLUSTER_UPGRADE, there, needed), needed)
 
 
 def _ask(checks: tuple[Check, ...], facts: Facts, target: Offer | None) -> tuple[Blocker, ...]:
@@ -152,6 +163,24 @@ def fits_kubernetes(facts: Facts, target: Offer | None) -> Blocker | None:
         "KubernetesVersion",
         f"{facts.name} {target.version} needs Kubernetes {needed}; the cluster runs {facts.kubernetes}.",
         "Choose a version that fits, or upgrade the cluster first.",
+    )
+
+
+def outlives_upgrade(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """What is installed runs on the Kubernetes that the cluster is to have."""
+    if facts.component is None:
+        return None
+    installed = find_offer(facts, facts.component.version)
+    needed = misfits(installed, facts.kubernetes, facts.entry) if installed else ""
+    if not needed:
+        return None
+    better = next_offer(facts)
+    return Blocker(
+        "KubernetesVersion",
+        f"{facts.name} {facts.component.version} needs Kubernetes {needed}; the cluster is to run {facts.kubernetes}.",
+        f"Upgrade it first, {better.version} fits: addonry upgrade {facts.cluster.name} {facts.name}@{better.version}"
+        if better
+        else "No version on offer fits; stay on the present Kubernetes.",
     )
 
 
@@ -296,6 +325,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     was_made_by_hand,
 )
 """Asked always, in the order in which they are told."""
+
+CLUSTER_UPGRADE: Final[tuple[Check, ...]] = (outlives_upgrade, is_reachable, no_task_running, workloads_are_healthy)
+"""Asked of what stays while the cluster under it is upgraded."""
 
 FOR: Final[Mapping[TaskKind, tuple[Check, ...]]] = {
     TaskKind.INSTALL: (is_not_installed, has_what_it_requires, *ASKED, *CHECKS),

@@ -176,6 +176,18 @@ def _read_kubernetes(version: str) -> _Release | None:
     return (int(major), int(minor), int(patch or 0), _prerelease_key(prerelease or ""))
 
 
+def minor_of(kubernetes_version: str) -> str:
+    """``1.36`` of ``v1.36.2+k3s1``; empty for what is no Kubernetes version."""
+    release = _read_kubernetes(kubernetes_version)
+    return f"{release[0]}.{release[1]}" if release else ""
+
+
+def minor_after(kubernetes_version: str) -> str:
+    """The minor that a cluster may be upgraded to next, one up; empty for what is no Kubernetes version."""
+    release = _read_kubernetes(kubernetes_version)
+    return f"{release[0]}.{release[1] + 1}" if release else ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Span:
     """The releases from *low* to *high*; *high* itself only if it is said to belong to them."""

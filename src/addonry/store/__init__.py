@@ -2,11 +2,12 @@
 
 SQLite by default, the same statements on PostgreSQL. Reads are cheap and inline; writes are short transactions.
 Kubeconfigs and the secrets of access keys are encrypted at rest and leave only through ``kubeconfig`` and
-``credential``.
+``accounts.credential``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,12 +15,14 @@ from addonry.model.catalog import ShelvedIndex
 from addonry.model.clusters import Cluster
 from addonry.model.components import Component
 from addonry.model.ids import ClusterId, ComponentName, TaskId
-from addonry.model.keys import AccessKey, Credential
 from addonry.model.tasks import Change, Event, Status, StepRecord, Task, Wish
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from addonry.store.accounts import Accounts
+    from addonry.store.audit import AuditLog
+    from addonry.store.profiles import Profiles
     from addonry.store.workers import WorkerRoll
 
 
@@ -53,7 +56,11 @@ class Store(Protocol):
         ...
 
     async def save_cluster(self, cluster: Cluster) -> None:
-        """Update what is known of a cluster; one that was removed meanwhile stays removed."""
+        """Update what a look at a cluster has shown; one that was removed meanwhile stays removed."""
+        ...
+
+    async def rename_cluster(self, cluster: ClusterId, name: str, at: datetime) -> None:
+        """Raises ClusterNotFound, ClusterNameTaken."""
         ...
 
     async def remove_cluster(
@@ -107,6 +114,10 @@ class Store(Protocol):
         Raises ComponentBusy (with the task that runs) when one of its components has a live task, and ClusterNotFound
         when a task with changes is for a cluster that was removed; then nothing is written.
         """
+        ...
+
+    async def record(self, task: Task, events: Sequence[Event]) -> None:
+        """Write a task that has ended already. Raises ClusterNotFound."""
         ...
 
     async def task(self, task: TaskId) -> Task:
@@ -181,7 +192,7 @@ class Store(Protocol):
     async def events(
         self,
         *,
-        cluster: ClusterId | None = None,
+        clusters: Sequence[ClusterId] | None = None,
         task: TaskId | None = None,
         kind: str = "",
         offset: int = 0,
@@ -194,20 +205,6 @@ class Store(Protocol):
         """Record what happened outside a task."""
         ...
 
-    # Keys
-
-    async def add_key(self, key: AccessKey, secret: str) -> None:
-        """Remember an access key; the secret is encrypted."""
-        ...
-
-    async def keys(self) -> tuple[AccessKey, ...]:
-        """Oldest first, without secrets."""
-        ...
-
-    async def credential(self, key: str) -> Credential | None:
-        """The key with its secret, for checking a signature; None when there is no such key."""
-        ...
-
     # Chart repositories
 
     async def shelved_index(self, repository: str) -> ShelvedIndex | None:
@@ -216,6 +213,23 @@ class Store(Protocol):
 
     async def shelve_index(self, index: ShelvedIndex) -> None:
         """Keep it, in place of the one before."""
+        ...
+
+    # Each with methods of its own
+
+    @property
+    def accounts(self) -> "Accounts":
+        """Access keys, users and policies."""
+        ...
+
+    @property
+    def audit(self) -> "AuditLog":
+        """What was called."""
+        ...
+
+    @property
+    def profiles(self) -> "Profiles":
+        """What people have set of clusters, and the checks they ran."""
         ...
 
     @property

@@ -15,7 +15,6 @@ from addonry.model.catalog import ShelvedIndex
 from addonry.model.clusters import Cluster, Reach
 from addonry.model.components import Component, Found, Placement
 from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
-from addonry.model.keys import AccessKey
 from addonry.model.tasks import (
     Change,
     Edits,
@@ -325,11 +324,6 @@ def read_event(row: Row[Any]) -> Event:
         level=EventLevel(row.level),
         id=row.id,
     )
-
-
-def read_key(row: Row[Any]) -> AccessKey:
-    """One row of ``queries.KEYS``."""
-    return AccessKey(row.id, row.name, row.created_at, is_root=row.is_root, enabled=row.enabled)
 
 
 def read_index(row: Row[Any]) -> ShelvedIndex:

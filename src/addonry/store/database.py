@@ -4,10 +4,11 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from statistics import median
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import ColumnElement, Connection, Row, Select
 from sqlalchemy.exc import IntegrityError
 
 from addonry.model.catalog import ShelvedIndex
@@ -15,11 +16,13 @@ from addonry.model.clusters import Cluster
 from addonry.model.components import Component
 from addonry.model.errors import ClusterNameTaken, ClusterNotFound, ComponentBusy, TaskNotFound
 from addonry.model.ids import ClusterId, ComponentName, TaskId
-from addonry.model.keys import AccessKey, Credential
 from addonry.model.tasks import LIVE, Change, Event, Status, StepRecord, Task, Wish
 from addonry.store import StoreSettings, Surroundings, codec, queries, tables
+from addonry.store.accounts import Accounts
+from addonry.store.audit import AuditLog
 from addonry.store.connections import Database
 from addonry.store.migrations import bring_up_to_date
+from addonry.store.profiles import Profiles
 from addonry.store.secrets import Cipher, SecretKeyWrong, given_key, key_in
 from addonry.store.workers import WorkerRoll
 
@@ -34,6 +37,9 @@ class SqlStore:
         self._database = database
         self._cipher = cipher
         self._generations: dict[ClusterId, tuple[int, int]] = {}
+        self.accounts = Accounts(database, cipher)
+        self.audit = AuditLog(database)
+        self.profiles = Profiles(database)
 
     @classmethod
     def open(cls, settings: StoreSettings) -> "SqlStore":
@@ -72,7 +78,7 @@ class SqlStore:
         try:
             await self._database.write(work)
         except IntegrityError as error:
-            raise _name_taken(cluster) from error
+            raise _name_taken(cluster.name) from error
 
     async def cluster(self, cluster: ClusterId) -> Cluster:
         """See ``Store``."""
@@ -84,16 +90,26 @@ class SqlStore:
         return tuple(codec.read_cluster(row) for row in rows)
 
     async def save_cluster(self, cluster: Cluster) -> None:
-        """See ``Store``. Raises ClusterNameTaken."""
+        """See ``Store``."""
 
         def work(connection: Connection) -> None:
             if _raise_generation(connection, cluster.id):
                 _save_cluster(connection, cluster)
 
+        await self._database.write(work)
+
+    async def rename_cluster(self, cluster: ClusterId, name: str, at: datetime) -> None:
+        """See ``Store``."""
+
+        def work(connection: Connection) -> None:
+            if not _raise_generation(connection, cluster):
+                raise ClusterNotFound(cluster)
+            connection.execute(queries.RENAME_CLUSTER, {"which": cluster, "new_name": name, "moment": at})
+
         try:
             await self._database.write(work)
         except IntegrityError as error:
-            raise _name_taken(cluster) from error
+            raise _name_taken(name) from error
 
     async def remove_cluster(
         self, cluster: ClusterId, events: Sequence[Event] = (), *, record: Task | None = None
@@ -193,6 +209,17 @@ class SqlStore:
             self._add_task(connection, task)
             _add_events(connection, events)
             enqueue(connection)
+
+        await self._database.write(work)
+
+    async def record(self, task: Task, events: Sequence[Event]) -> None:
+        """See ``Store``."""
+
+        def work(connection: Connection) -> None:
+            if not _raise_generation(connection, task.cluster):
+                raise ClusterNotFound(task.cluster)
+            self._add_task(connection, task)
+            _add_events(connection, events)
 
         await self._database.write(work)
 
@@ -335,7 +362,7 @@ class SqlStore:
     async def events(
         self,
         *,
-        cluster: ClusterId | None = None,
+        clusters: Sequence[ClusterId] | None = None,
         task: TaskId | None = None,
         kind: str = "",
         offset: int = 0,
@@ -343,7 +370,7 @@ class SqlStore:
     ) -> tuple[tuple[Event, ...], int]:
         """See ``Store``."""
         column = tables.event.c
-        wanted = [column.cluster == cluster] if cluster is not None else []
+        wanted: list[ColumnElement[bool]] = [column.cluster.in_(clusters)] if clusters is not None else []
         wanted += [column.task == task] if task is not None else []
         wanted += [column.kind == kind] if kind else []
 
@@ -363,32 +390,6 @@ class SqlStore:
                 _raise_generation(connection, cluster)
 
         await self._database.write(work)
-
-    # Keys
-
-    async def add_key(self, key: AccessKey, secret: str) -> None:
-        """See ``Store``."""
-        row = {
-            "id": key.id,
-            "name": key.name,
-            "created_at": key.created_at,
-            "is_root": key.is_root,
-            "enabled": key.enabled,
-            "secret_sealed": self._cipher.seal(secret.encode(), owner=f"access-key/{key.id}"),
-        }
-        await self._database.write(lambda connection: connection.execute(queries.ADD_KEY, row))
-
-    async def keys(self) -> tuple[AccessKey, ...]:
-        """See ``Store``."""
-        return tuple(codec.read_key(row) for row in await self._all(queries.KEYS))
-
-    async def credential(self, key: str) -> Credential | None:
-        """See ``Store``."""
-        rows = await self._all(queries.KEY, {"which": key})
-        if not rows:
-            return None
-        secret = self._cipher.open(rows[0].secret_sealed, owner=f"access-key/{key}").decode()
-        return Credential(key, secret, enabled=rows[0].enabled)
 
     # Chart repositories
 
@@ -487,7 +488,8 @@ def _raise_generation(connection: Connection, cluster: str) -> bool:
 
 def _save_cluster(connection: Connection, cluster: Cluster) -> None:
     parameters = codec.cluster_parameters(cluster)
-    del parameters["id"], parameters["created_at"]
+    for fixed in ("id", "name", "region", "created_at"):
+        del parameters[fixed]
     connection.execute(queries.SAVE_CLUSTER, {"which": cluster.id, **parameters})
 
 
@@ -522,5 +524,5 @@ def _add_events(connection: Connection, events: Sequence[Event]) -> None:
         connection.execute(queries.ADD_EVENT, rows)
 
 
-def _name_taken(cluster: Cluster) -> ClusterNameTaken:
-    return ClusterNameTaken(f"There is a cluster named {cluster.name!r} already.")
+def _name_taken(name: str) -> ClusterNameTaken:
+    return ClusterNameTaken(f"There is a cluster named {name!r} already.")

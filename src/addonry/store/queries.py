@@ -34,8 +34,6 @@ SAVE_CLUSTER: Final = (
         {
             each: bindparam(each)
             for each in (
-                "name",
-                "region",
                 "server",
                 "updated_at",
                 "kubernetes",
@@ -47,6 +45,12 @@ SAVE_CLUSTER: Final = (
         }
     )
 )
+RENAME_CLUSTER: Final = (
+    update(t.cluster)
+    .where(t.cluster.c.id == bindparam("which"))
+    .values(name=bindparam("new_name"), updated_at=bindparam("moment", type_=t.Moment))
+)
+"""Apart from what scans write, which know the name from before they began."""
 SAVE_SURROUNDINGS: Final = (
     update(t.cluster).where(t.cluster.c.id == bindparam("which")).values(surroundings=bindparam("surroundings"))
 )
@@ -205,12 +209,6 @@ STEP_TIMES: Final = select(t.step.c.step, t.step.c.started_at, t.step.c.finished
 EVENTS: Final = select(t.event).order_by(t.event.c.number.desc())
 COUNT_EVENTS: Final = select(func.count()).select_from(t.event)
 ADD_EVENT: Final = insert(t.event)
-
-# Keys
-
-KEYS: Final = select(t.access_key).order_by(t.access_key.c.number)
-KEY: Final = select(t.access_key).where(t.access_key.c.id == bindparam("which"))
-ADD_KEY: Final = insert(t.access_key)
 
 # Chart repositories
 

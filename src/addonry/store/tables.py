@@ -211,6 +211,78 @@ access_key: Final = Table(
     Column("is_root", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("secret_sealed", LargeBinary, nullable=False),
+    # Empty: the account's own. Written out, because a user that goes takes the keys along in one transaction.
+    Column("user_name", Text, nullable=False, server_default=""),
+    # Of a temporary key.
+    Column("token_sealed", LargeBinary),
+    Column("expires_at", Moment),
+    Column("session_policy", Text),
+    Index("addonry_access_key_by_user", "user_name"),
+    sqlite_autoincrement=True,
+)
+
+user: Final = Table(
+    "addonry_user",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+policy: Final = Table(
+    "addonry_policy",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+# Of system policies too, which have no row of their own.
+attachment: Final = Table(
+    "addonry_attachment",
+    metadata,
+    Column("user_name", String(128), ForeignKey(user.c.name, ondelete="CASCADE"), primary_key=True),
+    Column("policy", String(128), primary_key=True),
+)
+
+audit: Final = Table(
+    "addonry_audit",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("cluster", Text, nullable=False),
+    Column("access_key", Text, nullable=False),
+    Column("user_name", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Index("addonry_audit_by_time", "at"),
+    sqlite_autoincrement=True,
+)
+
+profile: Final = Table(
+    "addonry_cluster_profile",
+    metadata,
+    Column("cluster", String(64), ForeignKey(cluster.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("profile", Text, nullable=False),
+)
+
+cluster_check: Final = Table(
+    "addonry_cluster_check",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("id", String(192), nullable=False, unique=True),
+    Column("cluster", String(64), ForeignKey(cluster.c.id, ondelete="CASCADE"), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Index("addonry_cluster_check_by_cluster", "cluster", "number"),
     sqlite_autoincrement=True,
 )
 

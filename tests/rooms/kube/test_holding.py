@@ -8,9 +8,9 @@ import pytest
 from addonry.kube.api import Api, Outdated
 from addonry.kube.holding import HELD, hold, is_held, release
 from addonry.kube.kubeconfig import read_kubeconfig
-from addonry.kube.objects import PATHS, ObjectRef
+from addonry.kube.objects import PATHS
 from addonry.kube.rollout import Stalls, follow
-from addonry.model.components import Health
+from addonry.model.components import Health, ObjectRef
 from addonry.simulator import SimulatedCluster, Simulator
 
 KINDS = ("Deployment", "StatefulSet", "DaemonSet")

@@ -14,10 +14,10 @@ from addonry.kube import KubeSettings, Rollout, open_cluster
 from addonry.kube import rollout as rollout_module
 from addonry.kube.api import Api, Expired
 from addonry.kube.kubeconfig import read_kubeconfig
-from addonry.kube.objects import ApiService, ObjectRef, Pod, Workload, pod_state, state_of
+from addonry.kube.objects import ApiService, Pod, Workload, pod_state, state_of
 from addonry.kube.reasons import LINE_LIMIT, fit_to_be_told
 from addonry.kube.rollout import Stalls, assess, assess_api_service, follow, free_stateful_sets
-from addonry.model.components import Health, Placement, SourceKind
+from addonry.model.components import Health, ObjectRef, Placement, SourceKind
 from addonry.model.errors import ClusterUnreachable
 from addonry.model.ids import TaskId, Version
 from addonry.model.tasks import Snapshot

@@ -29,10 +29,9 @@ from addonry.kube.helm.releases import (
     release_from_secret,
 )
 from addonry.kube.kubeconfig import read_kubeconfig
-from addonry.kube.objects import ObjectRef
 from addonry.kube.sources import SOURCES, Source
 from addonry.kube.sources.workload import with_tag
-from addonry.model.components import Owner, Placement, ReleaseStatus, SourceKind
+from addonry.model.components import ObjectRef, Owner, Placement, ReleaseStatus, SourceKind
 from addonry.model.errors import (
     AddonryError,
     ClusterRejected,

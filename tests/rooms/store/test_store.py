@@ -13,16 +13,20 @@ from sqlalchemy import insert, literal, select, text
 from sqlalchemy.exc import IntegrityError
 
 from addonry.model.catalog import ShelvedIndex
-from addonry.model.clusters import Reach
+from addonry.model.checks import CheckItem, CheckOutcome, ClusterCheck
+from addonry.model.clusters import Profile, Reach
 from addonry.model.errors import (
     ClusterNameTaken,
     ClusterNotFound,
     ComponentBusy,
+    NotNow,
+    NotThere,
     StoreUnavailable,
     TaskNotFound,
 )
 from addonry.model.ids import ClusterId, ComponentName, TaskId
 from addonry.model.keys import AccessKey
+from addonry.model.readiness import Blocker
 from addonry.model.tasks import (
     Done,
     Event,
@@ -39,6 +43,7 @@ from addonry.model.tasks import (
 from addonry.rules.planning import FORWARD
 from addonry.rules.task_moves import after_step, begin, cancel, pause, resume
 from addonry.store import Store, StoreSettings, Surroundings, open_store, tables
+from addonry.store.profiles import CHECKS_KEPT
 from tests.builders import NOW, a_change, a_cluster, a_component, a_task
 
 KUBECONFIG = "apiVersion: v1\nusers: [{name: admin, user: {token: very-secret-token}}]\n"
@@ -425,7 +430,7 @@ class TestEvents:
             [an_event(), an_event(task=TaskId("T-1")), an_event(cluster=ClusterId("c2"), kind="cluster")]
         )
         assert (await registered.events(task=TaskId("T-1")))[1] == 1
-        assert (await registered.events(cluster=ClusterId("c2")))[1] == 1
+        assert (await registered.events(clusters=[ClusterId("c2")]))[1] == 1
         assert (await registered.events(kind="upgrade"))[1] == 2
         assert (await registered.events(limit=1, offset=5))[0] == ()
 
@@ -433,13 +438,81 @@ class TestEvents:
 class TestKeys:
     async def test_a_keys_secret_leaves_only_as_a_credential(self, store: Store) -> None:
         key = AccessKey("AK1", "root", NOW, is_root=True)
-        await store.add_key(key, "hush")
-        await store.add_key(replace(key, id="AK2", is_root=False, enabled=False), "hush2")
-        assert await store.keys() == (key, replace(key, id="AK2", is_root=False, enabled=False))
-        credential = await store.credential("AK2")
+        await store.accounts.add_key(key, "hush")
+        await store.accounts.add_key(replace(key, id="AK2", is_root=False, enabled=False), "hush2")
+        assert await store.accounts.keys() == (key, replace(key, id="AK2", is_root=False, enabled=False))
+        credential = await store.accounts.credential("AK2")
         assert credential
         assert (credential.secret, credential.enabled) == ("hush2", False)
-        assert await store.credential("AK3") is None
+        assert await store.accounts.credential("AK3") is None
+
+
+class TestProfiles:
+    """What people set of clusters, beside what scans write of them."""
+
+    async def test_a_change_is_kept_whatever_a_scan_saves(self, registered: Store) -> None:
+        cluster = a_cluster().id
+        assert await registered.profiles.profile(cluster) == Profile()
+        await registered.profiles.change(cluster, lambda now: replace(now, tags={"env": "test"}))
+        await registered.save_inventory(a_cluster(nodes=9), [], Surroundings())
+        await registered.profiles.change(cluster, lambda now: replace(now, deletion_protection=True))
+        changed = Profile(tags={"env": "test"}, deletion_protection=True)
+        assert await registered.profiles.profile(cluster) == changed
+        assert await registered.profiles.profiles() == {cluster: changed}
+
+    async def test_a_name_given_while_a_scan_is_under_way_stays(self, registered: Store) -> None:
+        known = a_cluster()
+        await registered.rename_cluster(known.id, "other", NOW + timedelta(seconds=1))
+        await registered.save_inventory(known, [], Surroundings())
+        await registered.save_cluster(known)
+        assert (await registered.cluster(known.id)).name == "other"
+        await registered.add_cluster(a_cluster(id=ClusterId("c2"), name="taken"), KUBECONFIG)
+        with pytest.raises(ClusterNameTaken, match="taken"):
+            await registered.rename_cluster(known.id, "taken", NOW)
+
+    async def test_what_a_change_raises_leaves_everything_as_it_was(self, registered: Store) -> None:
+        def refuse(_profile: Profile) -> Profile:
+            raise NotNow("Not now.")
+
+        with pytest.raises(NotNow):
+            await registered.profiles.change(a_cluster().id, refuse)
+        assert await registered.profiles.profiles() == {}
+
+    async def test_an_unknown_cluster_has_neither_profile_nor_checks(self, store: Store) -> None:
+        unknown = ClusterId("c9")
+        for ask in (
+            store.profiles.change(unknown, lambda now: now),
+            store.profiles.add_check(a_check(1, unknown)),
+            store.rename_cluster(unknown, "x", NOW),
+            store.record(a_task(cluster=unknown), []),
+        ):
+            with pytest.raises(ClusterNotFound):
+                await ask
+
+    async def test_the_newest_checks_of_a_cluster_are_kept(self, registered: Store) -> None:
+        for number in range(CHECKS_KEPT + 3):
+            await registered.profiles.add_check(a_check(number))
+        found = await registered.profiles.checks(a_cluster().id)
+        assert found[0] == a_check(CHECKS_KEPT + 2)
+        assert len(found) == CHECKS_KEPT
+        assert await registered.profiles.check(a_cluster().id, found[-1].id) == a_check(3)
+        for cluster, check in [(a_cluster().id, a_check(2).id), (ClusterId("c9"), found[0].id)]:
+            with pytest.raises(NotThere):
+                await registered.profiles.check(cluster, check)
+
+    async def test_a_removed_cluster_takes_them_along(self, registered: Store) -> None:
+        await registered.profiles.change(a_cluster().id, lambda now: replace(now, timezone="UTC"))
+        await registered.profiles.add_check(a_check(1))
+        await registered.remove_cluster(a_cluster().id)
+        assert await registered.profiles.profiles() == {}
+        assert await registered.profiles.checks(a_cluster().id) == ()
+
+
+def a_check(number: int, cluster: ClusterId | None = None) -> ClusterCheck:
+    cluster = cluster or a_cluster().id
+    items = (CheckItem("coredns", "1.0.0", (Blocker("Id", "Why.", "What to do."),)),)
+    outcome = CheckOutcome(NOW, NOW, passed=False, message="blocked by coredns", items=items)
+    return ClusterCheck(f"{number}-{cluster}-clustercheck-abcde", cluster, "ClusterUpgrade", "1.37", outcome)
 
 
 class TestChartIndex:
@@ -519,7 +592,7 @@ class TestTrouble:
     async def test_no_secret_stands_in_the_file_or_in_an_error(self, registered: Store, tmp_path: Path) -> None:
         await registered.save_component(a_cluster().id, a_component(values={"password": "hunter2"}))
         await registered.submit(a_task(a_change(values={"password": "hunter3"})), [], nothing)
-        await registered.add_key(AccessKey("AK1", "root", NOW), "hunter4")
+        await registered.accounts.add_key(AccessKey("AK1", "root", NOW), "hunter4", token="hunter5")
         with pytest.raises(ClusterNameTaken) as raised:
             await registered.add_cluster(a_cluster(id=ClusterId("c2")), KUBECONFIG)
         assert "very-secret" not in repr(raised.value.__cause__)

@@ -29,6 +29,9 @@ from addonry.settings import Settings, load_settings
 @click.option("--catalog", metavar="DIR", help="A directory of component files of your own, over the packaged ones.")
 @click.option("--tls-cert", metavar="FILE", help="A certificate chain (PEM) to serve https with.")
 @click.option("--tls-key", metavar="FILE", help="Its private key.")
+@click.option(
+    "--tls-self-signed", is_flag=True, default=None, help="Serve https; the authority is written to DIR/tls/ca.pem."
+)
 @click.option("--behind-proxy", is_flag=True, default=None, help="A proxy in front speaks TLS.")
 @output_option()
 @click.pass_context
@@ -41,6 +44,7 @@ def serve(
     catalog: str | None,
     tls_cert: str | None,
     tls_key: str | None,
+    tls_self_signed: bool | None,
     behind_proxy: bool | None,
     output: Format,
 ) -> None:
@@ -60,6 +64,7 @@ def serve(
         catalog_directory=_path(catalog),
         tls_cert=_path(tls_cert),
         tls_key=_path(tls_key),
+        tls_self_signed=tls_self_signed,
         behind_proxy=behind_proxy,
     )
     log_to_stderr()

@@ -3,23 +3,35 @@
 from typing import Final
 
 from addonry.gateway.operation import Operation
-from addonry.gateway.operations import catalog, changes, clusters, components, events, keys, moves, tasks
-from addonry.gateway.operations.published import PUBLISHED
+from addonry.gateway.operations import (
+    accounts,
+    catalog,
+    changes,
+    checks,
+    clusters,
+    components,
+    events,
+    moves,
+    reaching,
+    tags,
+    tasks,
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *components.operations.operations,
     *changes.operations.operations,
     *catalog.operations.operations,
+    *checks.operations.operations,
     *clusters.operations.operations,
+    *reaching.operations.operations,
+    *tags.operations.operations,
     *tasks.operations.operations,
     *moves.operations.operations,
     *events.operations.operations,
-    *keys.operations.operations,
+    *accounts.operations.operations,
 )
 
-UNSERVED: Final = tuple(
-    each for each in PUBLISHED if (each.method, each.name) not in {(own.method, own.name) for own in OPERATIONS}
-)
-"""Of the published operations, those that nothing here answers."""
+OWN: Final = "/addonry/"
+"""Where the paths of Addonry's own operations begin; all others are ACK's."""
 
-__all__ = ["OPERATIONS", "PUBLISHED", "UNSERVED"]
+__all__ = ["OPERATIONS", "OWN"]

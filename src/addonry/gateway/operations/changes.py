@@ -6,15 +6,16 @@ A body is read and checked as a whole before anything is asked.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, TypeVar, assert_never
+from typing import Any, TypedDict, TypeVar, assert_never
 
 import msgspec
 
 from addonry.gateway import vocabulary
 from addonry.gateway.codec import read_json_text
-from addonry.gateway.operation import Call, Registry
+from addonry.gateway.operation import Call, Level, Registry
 from addonry.gateway.operations.components import find_status
-from addonry.gateway.operations.envelope import Accepted
+from addonry.gateway.operations.envelope import Accepted, Free, Nothing
+from addonry.gateway.vocabulary import TroubleMembers
 from addonry.lifecycle import ConfigureRequest, InstallRequest, PlannedChange, UpgradeRequest
 from addonry.model.errors import ComponentNotFound, InvalidParameter
 from addonry.model.ids import Version
@@ -87,7 +88,40 @@ class PlanItem(msgspec.Struct):
     edits: str | None = None
 
 
-@operations.add("InstallClusterAddons", "POST", "/clusters/{ClusterId}/components/install", may="component:install")
+class PlannedShape(TypedDict):
+    """One change as it would be done."""
+
+    component_name: str
+    task_type: str
+    action: str
+    version: str
+    next_version: str
+    canary: bool
+    edits: str
+    steps: list[str]
+    remarks: list[str]
+    point_of_no_return: str
+    seconds: int | None
+    error: TroubleMembers
+
+
+class Plan(TypedDict):
+    """What would be done, in order."""
+
+    changes: list[PlannedShape]
+    requestId: str
+
+
+@operations.add(
+    "InstallClusterAddons",
+    "POST",
+    "/clusters/{ClusterId}/components/install",
+    Level.CREATE,
+    Accepted,
+    also=("cs:InstallK8sComponents",),
+    body=list[InstallItem],
+    names=lambda call: [item.name for item in call.items(InstallItem)],
+)
 async def install_cluster_addons(call: Call) -> Accepted:
     """Install components, as one task; without a version, the newest that fits."""
     items = call.items(InstallItem)
@@ -100,7 +134,17 @@ async def install_cluster_addons(call: Call) -> Accepted:
     return Accepted(call.cluster(), call.request_id, task.id)
 
 
-@operations.add("UpgradeClusterAddons", "POST", "/clusters/{ClusterId}/components/upgrade", may="component:upgrade")
+@operations.add(
+    "UpgradeClusterAddons",
+    "POST",
+    "/clusters/{ClusterId}/components/upgrade",
+    Level.UPDATE,
+    Accepted,
+    action="cs:UpgradeK8sComponents",
+    also=("cs:UpgradeClusterAddons",),
+    body=list[UpgradeItem],
+    names=lambda call: [item.component_name for item in call.items(UpgradeItem)],
+)
 async def upgrade_cluster_addons(call: Call) -> Accepted:
     """Upgrade components, as one task; without config, the present values stay."""
     items = call.items(UpgradeItem)
@@ -121,7 +165,14 @@ async def upgrade_cluster_addons(call: Call) -> Accepted:
 
 
 @operations.add(
-    "UnInstallClusterAddons", "POST", "/clusters/{ClusterId}/components/uninstall", may="component:uninstall"
+    "UnInstallClusterAddons",
+    "POST",
+    "/clusters/{ClusterId}/components/uninstall",
+    Level.DELETE,
+    Accepted,
+    also=("cs:UnInstallK8sComponents",),
+    body=list[UninstallItem],
+    names=lambda call: [item.name for item in call.items(UninstallItem)],
 )
 async def uninstall_cluster_addons(call: Call) -> Accepted:
     """Uninstall components, as one task; CRDs, volumes and namespaces stay."""
@@ -135,9 +186,11 @@ async def uninstall_cluster_addons(call: Call) -> Accepted:
     "ModifyClusterAddon",
     "POST",
     "/clusters/{ClusterId}/components/{component_id}/config",
-    may="component:configure",
+    Level.UPDATE,
+    Nothing,
+    body=Free,
 )
-async def modify_cluster_addon(call: Call) -> Any:
+async def modify_cluster_addon(call: Call) -> Nothing:
     """Change values of an installed component: the top-level keys in config replace the present ones, others stay."""
     config = call.object(dict[str, Any])
     # Some clients send the parameters themselves as the body, without the member (ack-api 02, section 10).
@@ -153,7 +206,16 @@ async def modify_cluster_addon(call: Call) -> Any:
 # Addonry's own
 
 
-@operations.add("ConfigureComponents", "POST", "/addonry/v1/clusters/{ClusterId}/configure", may="component:configure")
+@operations.add(
+    "ConfigureComponents",
+    "POST",
+    "/addonry/v1/clusters/{ClusterId}/configure",
+    Level.UPDATE,
+    Accepted,
+    also=("cs:ModifyClusterAddon",),
+    body=list[ConfigureItem],
+    names=lambda call: [item.name for item in call.items(ConfigureItem)],
+)
 async def configure_components(call: Call) -> Accepted:
     """Give components other values, as one task; config is the whole of them, so that keys can be taken away too."""
     items = call.items(ConfigureItem)
@@ -166,8 +228,17 @@ async def configure_components(call: Call) -> Accepted:
     return Accepted(call.cluster(), call.request_id, task.id)
 
 
-@operations.add("PlanChanges", "POST", "/addonry/v1/clusters/{ClusterId}/plan", may="component:plan")
-async def plan_changes(call: Call) -> Any:
+@operations.add(
+    "PlanChanges",
+    "POST",
+    "/addonry/v1/clusters/{ClusterId}/plan",
+    Level.GET,
+    Plan,
+    also=("cs:GetPlan",),
+    body=list[PlanItem],
+    names=lambda call: [item.name for item in call.items(PlanItem)],
+)
+async def plan_changes(call: Call) -> Plan:
     """What an install, upgrade or configure would do, in order, without doing it; the cluster is asked, not changed."""
     items = call.items(PlanItem)
     _check_names([item.name for item in items])
@@ -206,7 +277,7 @@ def _request(action: Action, asked: UpgradeRequest) -> InstallRequest | UpgradeR
             assert_never(action)
 
 
-def _plan(planned: PlannedChange) -> dict[str, Any]:
+def _plan(planned: PlannedChange) -> PlannedShape:
     change = planned.change
     return {
         "component_name": change.component,

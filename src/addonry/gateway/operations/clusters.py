@@ -1,20 +1,116 @@
-"""Clusters: register, look at, forget (ack-api 06)."""
+"""Clusters: register, look at, change what is set of them, forget (ack-api 06)."""
 
 import base64
 import binascii
 import re
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, TypedDict
 
 import msgspec
 
 from addonry.gateway import vocabulary
 from addonry.gateway.codec import write_json
-from addonry.gateway.operation import Call, Registry
-from addonry.gateway.operations.envelope import Accepted
-from addonry.model.clusters import Cluster
+from addonry.gateway.operation import PAGING, Call, Kind, Level, PageInfo, Parameter, Registry
+from addonry.gateway.operations.envelope import Accepted, Free, Tag
+from addonry.gateway.operations.tags import read_tags
+from addonry.model.clusters import Cluster, Profile
 from addonry.model.errors import InvalidParameter
 
 operations = Registry()
+
+
+class ClusterSummary(TypedDict):
+    """What every list tells of a cluster. ``reach``, ``trouble`` and ``scanned_at`` are Addonry's own members."""
+
+    cluster_id: str
+    name: str
+    cluster_type: str
+    profile: str
+    cluster_spec: str
+    region_id: str
+    zone_id: str
+    state: str
+    init_version: str
+    current_version: str
+    next_version: str
+    created: str
+    updated: str
+    size: int
+    deletion_protection: bool
+    resource_group_id: str
+    tags: list[dict[str, str]]
+    vpc_id: str
+    security_group_id: str
+    vswitch_ids: list[str]
+    container_cidr: str
+    service_cidr: str
+    ip_stack: str
+    proxy_mode: str
+    cluster_domain: str
+    timezone: str
+    reach: str
+    trouble: str
+    scanned_at: str
+
+
+class ClusterListed(ClusterSummary):
+    """Also what DescribeClustersV1 tells."""
+
+    vswitch_id: str
+    subnet_cidr: str
+    network_mode: str
+    docker_version: str
+    external_loadbalancer_id: str
+    worker_ram_role_name: str
+    private_zone: bool
+    master_url: str
+    meta_data: str
+    maintenance_window: Free
+    operation_policy: Free
+
+
+class ClusterOld(ClusterListed):
+    """What the deprecated list tells."""
+
+    data_disk_category: str
+    data_disk_size: int
+    vswitch_cidr: str
+
+
+class ClusterDetail(ClusterListed):
+    """Also what DescribeClusterDetail tells."""
+
+    parameters: dict[str, str]
+    node_cidr_mask: str
+    extra_sans: list[str]
+    rrsa_config: Free
+    control_plane_config: Free
+
+
+class ClusterPage(TypedDict):
+    """A page of clusters."""
+
+    clusters: list[ClusterListed]
+    page_info: PageInfo
+
+
+class ShortPage(TypedDict):
+    """A page of clusters, of one region."""
+
+    clusters: list[ClusterSummary]
+    page_info: PageInfo
+
+
+class ClusterChange(msgspec.Struct):
+    """The body of ModifyCluster: what is absent stays. Members about machines and load balancers are ignored."""
+
+    cluster_name: str | None = None
+    deletion_protection: bool | None = None
+    resource_group_id: str | None = None
+    timezone: str | None = None
+    maintenance_window: Free | None = None
+    operation_policy: Free | None = None
+
 
 REGISTERED: Final = "ExternalKubernetes"
 """The type of a cluster attached from outside; Addonry has no other."""
@@ -29,16 +125,22 @@ class NewCluster(msgspec.Struct):
 
     name: str = ""
     cluster_type: str = ""
-    region_id: str = ""
-    kubeconfig: str = ""
-    user_data: str = ""
+    region_id: str | None = None
+    kubeconfig: str | None = None
+    user_data: str | None = None
     """Published as the user data of nodes, which a registered cluster has none of; the official SDKs can send it."""
+    tags: list[Tag] | None = None
+    deletion_protection: bool | None = None
+    resource_group_id: str | None = None
+    timezone: str | None = None
+    maintenance_window: Free | None = None
+    operation_policy: Free | None = None
 
     def __repr__(self) -> str:
         return f"NewCluster(name={self.name!r})"
 
 
-@operations.add("CreateCluster", "POST", "/clusters", may="cluster:create", status=202)
+@operations.add("CreateCluster", "POST", "/clusters", Level.CREATE, Accepted, body=NewCluster, status=202)
 async def create_cluster(call: Call) -> Accepted:
     """Register a cluster (``cluster_type`` ExternalKubernetes) by the kubeconfig in the body."""
     asked = call.object(NewCluster)
@@ -50,15 +152,23 @@ async def create_cluster(call: Call) -> Accepted:
             f"must be {REGISTERED}: Addonry registers clusters, it does not create machines",
             remedy=f"Send cluster_type {REGISTERED} and the member kubeconfig.",
         )
-    kubeconfig = asked.kubeconfig if asked.kubeconfig.strip() else asked.user_data
-    if not kubeconfig.strip():
+    kubeconfig = next((text for text in (asked.kubeconfig, asked.user_data) if text and text.strip()), "")
+    if not kubeconfig:
         raise InvalidParameter(
             "kubeconfig",
             "is missing",
             remedy="Send it, as text or base64, in the body's member kubeconfig (user_data in the SDKs).",
         )
+    profile = Profile(
+        tags=read_tags(asked.tags or []),
+        deletion_protection=bool(asked.deletion_protection),
+        resource_group=asked.resource_group_id or "",
+        timezone=asked.timezone or "",
+        maintenance_window=asked.maintenance_window or {},
+        operation_policy=asked.operation_policy or {},
+    )
     cluster, task = await call.lifecycle.register_cluster(
-        asked.name.strip(), _read_kubeconfig(kubeconfig), region=asked.region_id, by=call.key
+        asked.name.strip(), _read_kubeconfig(kubeconfig), region=asked.region_id or "", by=call.key, profile=profile
     )
     return Accepted(cluster.id, call.request_id, task)
 
@@ -73,7 +183,29 @@ def _read_kubeconfig(text: str) -> str:
         raise InvalidParameter("kubeconfig", "is neither a kubeconfig nor the base64 of one") from None
 
 
-@operations.add("DeleteCluster", "DELETE", "/clusters/{ClusterId}", may="cluster:delete", status=202)
+_FILTERS = (
+    Parameter("name", about="A part of the name, in any case."),
+    Parameter("cluster_id", about="This cluster only."),
+    Parameter("cluster_type", about="ExternalKubernetes, which all are."),
+    Parameter("profile", about="Default, which all have."),
+    Parameter("cluster_spec", about="Registered clusters have none."),
+)
+
+
+@operations.add(
+    "DeleteCluster",
+    "DELETE",
+    "/clusters/{ClusterId}",
+    Level.DELETE,
+    Accepted,
+    query=(
+        Parameter("retain_all_resources", Kind.FLAG, "Everything that runs on the cluster stays in any case."),
+        Parameter("retain_resources", Kind.NAMES, "Likewise."),
+        Parameter("keep_slb", Kind.FLAG, "Likewise."),
+        Parameter("delete_options", Kind.OBJECTS, "Likewise."),
+    ),
+    status=202,
+)
 async def delete_cluster(call: Call) -> Accepted:
     """Forget a registered cluster; everything that runs there stays."""
     cluster = call.cluster()
@@ -81,39 +213,121 @@ async def delete_cluster(call: Call) -> Accepted:
     return Accepted(cluster, call.request_id, task)
 
 
-@operations.add("DescribeClusterDetail", "GET", "/clusters/{ClusterId}", may="cluster:read")
-async def describe_cluster_detail(call: Call) -> Any:
-    """One cluster."""
-    return _detail(await call.lifecycle.cluster(call.cluster()))
-
-
-@operations.add("DescribeClustersV1", "GET", "/api/v1/clusters", may="cluster:read")
-async def describe_clusters_v1(call: Call) -> Any:
-    """The registered clusters; ``name`` matches a part, the other filters the whole."""
-    page = call.page()
-    found = [cluster for cluster in await call.lifecycle.clusters() if _matches(call, cluster)]
-    shown = found[page.offset : page.offset + page.size]
-    return {"clusters": [_listed(cluster) for cluster in shown], "page_info": page.info(len(found))}
-
-
-def _matches(call: Call, cluster: Cluster) -> bool:
-    exact = {
-        "cluster_id": cluster.id,
-        "cluster_type": REGISTERED,
-        "profile": PROFILE,
-        "cluster_spec": "",
-        "region_id": cluster.region,
+@operations.add("ModifyCluster", "PUT", "/api/v2/clusters/{ClusterId}", Level.UPDATE, Accepted, body=ClusterChange)
+async def modify_cluster(call: Call) -> Accepted:
+    """Change a cluster's name, protection, resource group, time zone or maintenance window; the rest stays."""
+    cluster, asked = call.cluster(), call.object(ClusterChange)
+    given = {
+        "deletion_protection": asked.deletion_protection,
+        "resource_group": asked.resource_group_id,
+        "timezone": asked.timezone,
+        "maintenance_window": asked.maintenance_window,
+        "operation_policy": asked.operation_policy,
     }
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+
+    def change(profile: Profile) -> Profile:
+        return replace(profile, **changes)
+
+    task = await call.lifecycle.modify_cluster(cluster, change, name=asked.cluster_name, by=call.key)
+    return Accepted(cluster, call.request_id, task)
+
+
+@operations.add(
+    "DescribeClusterDetail",
+    "GET",
+    "/clusters/{ClusterId}",
+    Level.GET,
+    ClusterDetail,
+    also=("cs:GetClusterById",),
+)
+async def describe_cluster_detail(call: Call) -> ClusterDetail:
+    """One cluster."""
+    cluster = await call.lifecycle.cluster(call.cluster())
+    profile = (await call.lifecycle.profiles()).get(cluster.id, Profile())
+    return {
+        **_listed(cluster, profile),
+        "parameters": {},
+        "node_cidr_mask": "",
+        "extra_sans": [],
+        "rrsa_config": {},
+        "control_plane_config": {},
+    }
+
+
+@operations.add(
+    "DescribeClustersV1",
+    "GET",
+    "/api/v1/clusters",
+    Level.LIST,
+    ClusterPage,
+    also=("cs:DescribeClusters", "cs:ListClusters", "cs:GetClusters"),
+    query=(*_FILTERS, Parameter("region_id", about="Of this region only."), *PAGING),
+)
+async def describe_clusters_v1(call: Call) -> ClusterPage:
+    """The registered clusters; ``name`` matches a part, the other filters the whole."""
+    shown, info = await _page(call, call.text("region_id"))
+    return {"clusters": [_listed(*each) for each in shown], "page_info": info}
+
+
+@operations.add(
+    "DescribeClustersForRegion",
+    "GET",
+    "/regions/{region_id}/clusters",
+    Level.LIST,
+    ShortPage,
+    query=(*_FILTERS, *PAGING),
+)
+async def describe_clusters_for_region(call: Call) -> ShortPage:
+    """The registered clusters of a region."""
+    shown, info = await _page(call, call.path["region_id"])
+    return {"clusters": [_summary(*each) for each in shown], "page_info": info}
+
+
+@operations.add(
+    "DescribeClusters",
+    "GET",
+    "/clusters",
+    Level.LIST,
+    list[ClusterOld],
+    also=("cs:GetClusters", "cs:GetClustersByUid"),
+    query=(
+        Parameter("name", about="A part of the name, in any case."),
+        Parameter("clusterType", about="ExternalKubernetes, which all are."),
+        Parameter("resource_group_id", about="Of this resource group only."),
+    ),
+)
+async def describe_clusters(call: Call) -> list[ClusterOld]:
+    """The registered clusters, as a bare array; DescribeClustersV1 has pages."""
+    name, kind, group = call.text("name").lower(), call.text("clusterType"), call.text("resource_group_id")
+    profiles = await call.lifecycle.profiles()
+    known = [(each, profiles.get(each.id, Profile())) for each in await call.lifecycle.clusters()]
+    return [
+        {**_listed(cluster, profile), "data_disk_category": "", "data_disk_size": 0, "vswitch_cidr": ""}
+        for cluster, profile in known
+        if name in cluster.name.lower() and kind in {"", REGISTERED} and group in {"", profile.resource_group}
+    ]
+
+
+async def _page(call: Call, region: str) -> tuple[list[tuple[Cluster, Profile]], PageInfo]:
+    page = call.page()
+    found = [cluster for cluster in await call.lifecycle.clusters() if _matches(call, cluster, region)]
+    profiles = await call.lifecycle.profiles()
+    shown = found[page.offset : page.offset + page.size]
+    return [(each, profiles.get(each.id, Profile())) for each in shown], page.info(len(found))
+
+
+def _matches(call: Call, cluster: Cluster, region: str) -> bool:
+    exact = {"cluster_id": cluster.id, "cluster_type": REGISTERED, "profile": PROFILE, "cluster_spec": ""}
     wanted = {name: call.text(name) for name in exact}
     if any(text and text != exact[name] for name, text in wanted.items()):
         return False
-    return call.text("name").lower() in cluster.name.lower()
+    return region in {"", cluster.region} and call.text("name").lower() in cluster.name.lower()
 
 
-def _listed(cluster: Cluster) -> dict[str, Any]:
+def _summary(cluster: Cluster, profile: Profile) -> ClusterSummary:
     """All members that the published list documents: empty rather than missing, for some clients dereference them."""
     version = cluster.kubernetes.removeprefix("v")
-    endpoints = {"api_server_endpoint": "", "intranet_api_server_endpoint": cluster.server}
     return {
         "cluster_id": cluster.id,
         "name": cluster.name,
@@ -123,35 +337,24 @@ def _listed(cluster: Cluster) -> dict[str, Any]:
         "region_id": cluster.region,
         "zone_id": "",
         "state": vocabulary.CLUSTER_STATE[cluster.reach],
-        "init_version": version,
+        "init_version": profile.init_version.removeprefix("v") or version,
         "current_version": version,
         "next_version": "",
         "created": vocabulary.moment(cluster.created_at),
         "updated": vocabulary.moment(cluster.updated_at),
         "size": cluster.nodes,
-        "deletion_protection": False,
-        "resource_group_id": "",
-        "tags": [],
+        "deletion_protection": profile.deletion_protection,
+        "resource_group_id": profile.resource_group,
+        "tags": [{"key": key, "value": value} for key, value in sorted(profile.tags.items())],
         "vpc_id": "",
         "security_group_id": "",
         "vswitch_ids": [],
-        "vswitch_id": "",
         "container_cidr": "",
         "service_cidr": "",
-        "subnet_cidr": "",
         "ip_stack": "",
         "proxy_mode": "",
-        "network_mode": "",
         "cluster_domain": "",
-        "timezone": "",
-        "docker_version": "",
-        "external_loadbalancer_id": "",
-        "worker_ram_role_name": "",
-        "private_zone": False,
-        "master_url": write_json(endpoints).decode(),
-        "meta_data": "{}",
-        "maintenance_window": {"enable": False},
-        "operation_policy": {"cluster_auto_upgrade": {"enabled": False, "channel": ""}},
+        "timezone": profile.timezone,
         # Beyond the published members: why it is unavailable, and when it was last looked at.
         "reach": cluster.reach,
         "trouble": cluster.trouble,
@@ -159,5 +362,19 @@ def _listed(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def _detail(cluster: Cluster) -> dict[str, Any]:
-    return {**_listed(cluster), "parameters": {}, "node_cidr_mask": "", "extra_sans": []}
+def _listed(cluster: Cluster, profile: Profile) -> ClusterListed:
+    endpoints = {"api_server_endpoint": "", "intranet_api_server_endpoint": cluster.server}
+    return {
+        **_summary(cluster, profile),
+        "vswitch_id": "",
+        "subnet_cidr": "",
+        "network_mode": "",
+        "docker_version": "",
+        "external_loadbalancer_id": "",
+        "worker_ram_role_name": "",
+        "private_zone": False,
+        "master_url": write_json(endpoints).decode(),
+        "meta_data": "{}",
+        "maintenance_window": profile.maintenance_window or {"enable": False},
+        "operation_policy": profile.operation_policy or {"cluster_auto_upgrade": {"enabled": False, "channel": ""}},
+    }

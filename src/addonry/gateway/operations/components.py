@@ -5,17 +5,18 @@ of the same. What changes components is in ``changes``.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import msgspec
 
 from addonry.gateway import vocabulary
 from addonry.gateway.codec import write_json
-from addonry.gateway.operation import Call, Encoded, Registry
+from addonry.gateway.operation import Call, Encoded, Kind, Level, Parameter, Registry
+from addonry.gateway.operations.envelope import Free
 from addonry.lifecycle import ComponentStatus
-from addonry.model.components import Health, SourceKind
+from addonry.model.components import Component, Health, ObjectRef, SourceKind
 from addonry.model.errors import ComponentNotFound
-from addonry.model.ids import Version
+from addonry.model.ids import ClusterId, Version
 from addonry.model.tasks import LIVE, Change, Status, Task, TaskKind
 from addonry.rules.offers import version_of
 
@@ -63,9 +64,11 @@ class UpgradeStatus(msgspec.Struct):
     "DescribeClusterAddonsUpgradeStatus",
     "GET",
     "/clusters/{ClusterId}/components/upgradestatus",
-    may="component:read",
+    Level.GET,
+    dict[str, UpgradeStatus],
+    query=(Parameter("componentIds", Kind.NAMES, "Of these only; without it, of all installed or installable."),),
 )
-async def describe_clusters_addons_upgrade_status(call: Call) -> Any:
+async def describe_clusters_addons_upgrade_status(call: Call) -> dict[str, UpgradeStatus] | Encoded:
     """Of these components: which version runs, is it ready to upgrade, how did or does its last task go."""
     cluster = call.cluster()
     statuses = await call.lifecycle.status(cluster)
@@ -88,9 +91,12 @@ async def describe_clusters_addons_upgrade_status(call: Call) -> Any:
     "DescribeClusterAddonUpgradeStatus",
     "GET",
     "/clusters/{ClusterId}/components/{ComponentId}/upgradestatus",
-    may="component:read",
+    Level.GET,
+    dict[str, UpgradeStatus],
+    action="cs:QueryK8sComponentUpgradeStatus",
+    also=("cs:DescribeClusterAddonUpgradeStatus",),
 )
-async def describe_cluster_addon_upgrade_status(call: Call) -> Any:
+async def describe_cluster_addon_upgrade_status(call: Call) -> dict[str, UpgradeStatus]:
     """The same of one component, under its name."""
     name = call.path["ComponentId"]
     return {name: _upgrade_status(name, await find_status(call, name))}
@@ -149,8 +155,40 @@ def _last_task(status: ComponentStatus) -> LastTask:
 # Versions
 
 
-@operations.add("DescribeClusterAddonsVersion", "GET", "/clusters/{ClusterId}/components/version", may="component:read")
-async def describe_cluster_addons_version(call: Call) -> Any:
+class AddonVersion(TypedDict):
+    """One component, in an older vocabulary than the others."""
+
+    component_name: str
+    version: str
+    next_version: str
+    changed: str
+    can_upgrade: bool
+    force: bool
+    policy: str
+    ExtraVars: None
+    ready_to_upgrade: str
+    message: str
+    exist: bool
+    category: str
+    required: bool
+    template: str
+    value: str
+    description: str
+    properties: None
+    supported_actions: list[str]
+    config: str
+
+
+@operations.add(
+    "DescribeClusterAddonsVersion",
+    "GET",
+    "/clusters/{ClusterId}/components/version",
+    Level.GET,
+    dict[str, AddonVersion],
+    action="cs:Queryk8sComponentsUpdateVersion",
+    also=("cs:DescribeClusterAddonsVersion",),
+)
+async def describe_cluster_addons_version(call: Call) -> dict[str, AddonVersion]:
     """Everything installed or installable: the version that runs, and the one an upgrade would bring."""
     statuses = await call.lifecycle.status(call.cluster())
     return {name: _version(name, status) for name, status in statuses.items()}
@@ -176,7 +214,7 @@ def supported_actions(status: ComponentStatus) -> list[str]:
     return [*actions, "Uninstall"] if is_removable and not (entry and entry.required) else actions
 
 
-def _version(name: str, status: ComponentStatus) -> dict[str, Any]:
+def _version(name: str, status: ComponentStatus) -> AddonVersion:
     installed, entry = status.component, status.entry
     return {
         "component_name": name,
@@ -213,30 +251,219 @@ def _changed(status: ComponentStatus) -> str:
 # Instances
 
 
-@operations.add("ListClusterAddonInstances", "GET", "/clusters/{cluster_id}/addon_instances", may="component:read")
-async def list_cluster_addon_instances(call: Call) -> Any:
+class Instance(TypedDict):
+    """One installed component."""
+
+    name: str
+    version: str
+    state: str
+
+
+class Instances(TypedDict):
+    """The installed components of a cluster."""
+
+    addons: list[Instance]
+
+
+class InstanceWithConfig(Instance):
+    """Also its values, as JSON in a text."""
+
+    config: str
+
+
+class Logging(TypedDict):
+    """A component's way to a log service, which none has here."""
+
+    capable: bool
+    enabled: bool
+    log_project: str
+    logstore: str
+
+
+class InstanceDetail(InstanceWithConfig):
+    """Everything about one installed component."""
+
+    logging: Logging
+
+
+class HelmReleaseShape(TypedDict):
+    """The release that a component is."""
+
+    release_name: str
+    namespace: str
+    chart_name: str
+    chart_version: str
+
+
+class ObjectShape(TypedDict):
+    """The address of one object."""
+
+    group: str
+    version: str
+    kind: str
+    namespace: str
+    name: str
+
+
+class InstanceResources(TypedDict):
+    """What belongs to a component."""
+
+    helm_release: HelmReleaseShape | None
+    kubernetes_objects: list[ObjectShape]
+
+
+class AssociatedObject(TypedDict):
+    """What made a resource."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class ClusterResource(TypedDict):
+    """One thing that belongs to a cluster: here, a component's release or workload."""
+
+    cluster_id: str
+    instance_id: str
+    resource_type: str
+    resource_info: str
+    state: str
+    auto_create: int
+    created: str
+    creator_type: str
+    associated_object: AssociatedObject
+    delete_behavior: Free
+    dependencies: Free
+    extra_info: Free
+
+
+@operations.add("ListClusterAddonInstances", "GET", "/clusters/{cluster_id}/addon_instances", Level.LIST, Instances)
+async def list_cluster_addon_instances(call: Call) -> Instances:
     """The installed components, and those being installed."""
     statuses = await call.lifecycle.status(call.cluster("cluster_id"))
     return {"addons": [_instance(name, status) for name, status in statuses.items() if _is_instance(status)]}
 
 
 @operations.add(
-    "GetClusterAddonInstance", "GET", "/clusters/{cluster_id}/addon_instances/{instance_name}", may="component:read"
+    "GetClusterAddonInstance",
+    "GET",
+    "/clusters/{cluster_id}/addon_instances/{instance_name}",
+    Level.GET,
+    InstanceDetail,
 )
-async def get_cluster_addon_instance(call: Call) -> Any:
+async def get_cluster_addon_instance(call: Call) -> InstanceDetail:
     """One installed component with its present values."""
-    cluster, name = call.cluster("cluster_id"), call.path["instance_name"]
-    status = (await _choose(call, await call.lifecycle.status(cluster), (name,))).get(name)
-    if status is None or not _is_instance(status):
-        raise ComponentNotFound(name, f"Component {name!r} is not installed.")
+    instance = await _instance_with_config(call, call.cluster("cluster_id"), call.path["instance_name"])
+    return {**instance, "logging": {"capable": False, "enabled": False, "log_project": "", "logstore": ""}}
+
+
+@operations.add(
+    "DescribeClusterAddonInstance",
+    "GET",
+    "/clusters/{ClusterID}/components/{AddonName}/instance",
+    Level.GET,
+    InstanceWithConfig,
+)
+async def describe_cluster_addon_instance(call: Call) -> InstanceWithConfig:
+    """The same, as older clients ask for it; a component that does not work is ``unhealthy``."""
+    cluster, name = call.cluster("ClusterID"), call.path["AddonName"]
+    instance = await _instance_with_config(call, cluster, name)
+    status = await _installed(call, cluster, name)
+    found = status.component.found if status.component else None
+    if instance["state"] == vocabulary.ACTIVE and found is not None and found.health is Health.FAILED:
+        instance["state"] = vocabulary.UNHEALTHY
+    return instance
+
+
+async def _instance_with_config(call: Call, cluster: ClusterId, name: str) -> InstanceWithConfig:
+    status = await _installed(call, cluster, name)
     if status.component is not None:
         values = await call.lifecycle.values(cluster, status.name)
     else:
         values = (status.change.values if status.change else None) or {}
+    return {**_instance(name, status), "config": write_json(dict(values)).decode()}
+
+
+async def _installed(call: Call, cluster: ClusterId, name: str) -> ComponentStatus:
+    """The component of that name or alias, installed or being so. Raises ClusterNotFound, ComponentNotFound."""
+    status = (await _choose(call, await call.lifecycle.status(cluster), (name,))).get(name)
+    if status is None or not _is_instance(status):
+        raise ComponentNotFound(name, f"Component {name!r} is not installed.")
+    return status
+
+
+@operations.add(
+    "ListClusterAddonInstanceResources",
+    "GET",
+    "/clusters/{cluster_id}/addon_instances/{instance_name}/resources",
+    Level.LIST,
+    InstanceResources,
+)
+async def list_cluster_addon_instance_resources(call: Call) -> InstanceResources:
+    """The objects of an installed component, asked of the cluster now, and its Helm release if it is one."""
+    cluster, name = call.cluster("cluster_id"), call.path["instance_name"]
+    status = await _installed(call, cluster, name)
+    found = status.component.found if status.component else None
+    # While it is being installed, nothing of it is recorded yet.
+    owned = await call.lifecycle.owned(cluster, status.name) if found else ()
+    release: HelmReleaseShape | None = None
+    if found is not None and found.placement.source is SourceKind.HELM:
+        release = {
+            "release_name": found.placement.name,
+            "namespace": found.placement.namespace,
+            "chart_name": found.chart,
+            "chart_version": found.version,
+        }
+    return {"helm_release": release, "kubernetes_objects": [_object(each) for each in owned]}
+
+
+def _object(reference: ObjectRef) -> ObjectShape:
+    group, _, version = reference.api_version.rpartition("/")
     return {
-        **_instance(name, status),
-        "config": write_json(dict(values)).decode(),
-        "logging": {"capable": False, "enabled": False, "log_project": "", "logstore": ""},
+        "group": group,
+        "version": version,
+        "kind": reference.kind,
+        "namespace": reference.namespace,
+        "name": reference.name,
+    }
+
+
+@operations.add(
+    "DescribeClusterResources",
+    "GET",
+    "/clusters/{ClusterId}/resources",
+    Level.GET,
+    list[ClusterResource],
+    query=(Parameter("with_addon_resources", Kind.FLAG, "Tell of the components; there is nothing else to tell of."),),
+)
+async def describe_cluster_resources(call: Call) -> list[ClusterResource]:
+    """The resources of a cluster: it has none of a cloud, so the components alone, and those when they are asked for."""
+    cluster = call.cluster()
+    statuses = await call.lifecycle.status(cluster)
+    if not call.flag("with_addon_resources"):
+        return []
+    return [_resource(cluster, status.name, status.component) for status in statuses.values() if status.component]
+
+
+def _resource(cluster: ClusterId, name: str, component: Component) -> ClusterResource:
+    placement = component.found.placement
+    return {
+        "cluster_id": cluster,
+        "instance_id": f"{placement.namespace}/{placement.name}",
+        "resource_type": "Addon",
+        "resource_info": component.version,
+        "state": "CREATE_COMPLETE",
+        "auto_create": 0,
+        "created": "",
+        "creator_type": "addon",
+        "associated_object": {
+            "kind": placement.kind or "HelmRelease",
+            "namespace": placement.namespace,
+            "name": placement.name,
+        },
+        "delete_behavior": {"delete_by_default": False, "changeable": False},
+        "dependencies": {},
+        "extra_info": {"component_name": name},
     }
 
 
@@ -248,7 +475,7 @@ def _is_being_installed(change: Change | None) -> bool:
     return change is not None and change.kind is TaskKind.INSTALL and change.status in LIVE
 
 
-def _instance(name: str, status: ComponentStatus) -> dict[str, Any]:
+def _instance(name: str, status: ComponentStatus) -> Instance:
     if status.component is not None:
         version = status.component.version
     else:
@@ -259,21 +486,78 @@ def _instance(name: str, status: ComponentStatus) -> dict[str, Any]:
 # Addonry's own
 
 
-@operations.add("ListClusterComponents", "GET", "/addonry/v1/clusters/{ClusterId}/components", may="component:read")
-async def list_cluster_components(call: Call) -> Any:
+class FindingShape(TypedDict):
+    """One finding of a readiness check."""
+
+    id: str
+    severity: str
+    message: str
+    remedy: str
+
+
+class ComponentTask(TypedDict):
+    """The newest task of a component."""
+
+    task_id: str
+    task_type: str
+    state: str
+    status: str
+    percent: int
+    from_version: str
+    to_version: str
+    created_at: str
+    finished_at: str
+    message: str
+    stall: str
+
+
+class ComponentShape(TypedDict):
+    """Everything known of one component of a cluster."""
+
+    name: str
+    title: str
+    category: str
+    in_catalog: bool
+    installed: bool
+    version: str
+    app_version: str
+    source: str
+    namespace: str
+    instance: str
+    kind: str
+    owner: str
+    health: str
+    message: str
+    ready: bool
+    can_upgrade: bool
+    target: str
+    findings: list[FindingShape]
+    observed_at: str
+    task: ComponentTask | None
+
+
+class Components(TypedDict):
+    """The components of a cluster."""
+
+    components: list[ComponentShape]
+    requestId: str
+
+
+@operations.add("ListClusterComponents", "GET", "/addonry/v1/clusters/{ClusterId}/components", Level.LIST, Components)
+async def list_cluster_components(call: Call) -> Components:
     """Everything known of a cluster's components: owner, health, target, and each readiness finding with its remedy."""
     statuses = await call.lifecycle.status(call.cluster())
     return {"components": [_component(status) for status in statuses.values()], "requestId": call.request_id}
 
 
-@operations.add("ScanCluster", "POST", "/addonry/v1/clusters/{ClusterId}/scan", may="cluster:scan")
-async def scan_cluster(call: Call) -> Any:
+@operations.add("ScanCluster", "POST", "/addonry/v1/clusters/{ClusterId}/scan", Level.UPDATE, Components)
+async def scan_cluster(call: Call) -> Components:
     """Look at the cluster now, and tell what runs there."""
     found = await call.lifecycle.scan(call.cluster())
     return {"components": [_component(status) for status in found], "requestId": call.request_id}
 
 
-def _component(status: ComponentStatus) -> dict[str, Any]:
+def _component(status: ComponentStatus) -> ComponentShape:
     found = status.component.found if status.component else None
     entry = status.entry
     return {
@@ -303,7 +587,7 @@ def _component(status: ComponentStatus) -> dict[str, Any]:
     }
 
 
-def _task(task: Task | None, change: Change | None) -> dict[str, Any] | None:
+def _task(task: Task | None, change: Change | None) -> ComponentTask | None:
     if task is None or change is None:
         return None
     return {

@@ -1,9 +1,11 @@
 """Tasks: how what was asked for goes (ack-api 05, sections 1 and 2)."""
 
-from typing import Any
+from typing import TypedDict
 
 from addonry.gateway import vocabulary
-from addonry.gateway.operation import Call, Registry
+from addonry.gateway.operation import PAGING, Call, Level, PageInfo, Parameter, Registry
+from addonry.gateway.operations.envelope import Free
+from addonry.gateway.vocabulary import ErrorMembers, TroubleMembers
 from addonry.lifecycle import TaskHistory
 from addonry.model.ids import ClusterId
 from addonry.model.tasks import LIVE, Change, Event, Pace, StepRecord, Task
@@ -11,15 +13,118 @@ from addonry.model.tasks import LIVE, Change, Event, Pace, StepRecord, Task
 operations = Registry()
 
 
-@operations.add("DescribeTaskInfo", "GET", "/tasks/{task_id}", may="task:read")
-async def describe_task_info(call: Call) -> Any:
+class Target(TypedDict):
+    """What a task is about."""
+
+    id: str
+    type: str
+
+
+class Stage(TypedDict):
+    """One stage of a task; the published model has no name for it, so that is in ``outputs``."""
+
+    state: str
+    start_time: str
+    end_time: str
+    message: str
+    outputs: Free
+
+
+class TaskEvent(TypedDict):
+    """One event of a task."""
+
+    action: str
+    level: str
+    message: str
+    reason: str
+    source: str
+    timestamp: str
+
+
+class TaskResult(TypedDict):
+    """What a task does to one component; after ``status`` all members are Addonry's own."""
+
+    data: str
+    status: str
+    state: str
+    from_version: str
+    to_version: str
+    canary: bool
+    edits: str
+    percent: int
+    steps: list[str]
+    stage: str
+    note: str
+    stall: str
+    remarks: list[str]
+    error: TroubleMembers
+
+
+class TaskInfo(TypedDict):
+    """One task; after ``outputs`` all members are Addonry's own."""
+
+    task_id: str
+    cluster_id: str
+    task_type: str
+    state: str
+    created: str
+    updated: str
+    current_stage: str
+    target: Target
+    parameters: Free
+    stages: list[Stage]
+    events: list[TaskEvent]
+    task_result: list[TaskResult]
+    error: ErrorMembers
+    outputs: Free
+    percent: int
+    seconds_left: int | None
+    wish: str
+    is_canceled: bool
+    requested_by: str
+    finished: str
+
+
+class TaskSummary(TypedDict):
+    """One task, as it is listed; after ``error`` all members are Addonry's own."""
+
+    task_id: str
+    task_type: str
+    state: str
+    created: str
+    updated: str
+    error: ErrorMembers
+    cluster_id: str
+    percent: int
+    requested_by: str
+    components: list[TaskResult]
+
+
+class Tasks(TypedDict):
+    """A page of tasks."""
+
+    requestId: str
+    next_token: str
+    page_info: PageInfo
+    tasks: list[TaskSummary]
+
+
+_FILTERS = (
+    Parameter("state", about="In this state only: running, paused, success, fail, canceled."),
+    Parameter("task_type", about="Of this type only, for example cluster_addon_upgrade."),
+    *PAGING,
+)
+
+
+@operations.add("DescribeTaskInfo", "GET", "/tasks/{task_id}", Level.GET, TaskInfo)
+async def describe_task_info(call: Call) -> TaskInfo:
     """One task with its stages, events and the result of each component."""
     history = await call.lifecycle.task(call.task())
     return _info(history)
 
 
-@operations.add("DescribeClusterTasks", "GET", "/clusters/{cluster_id}/tasks", may="task:read")
-async def describe_cluster_tasks(call: Call) -> Any:
+@operations.add("DescribeClusterTasks", "GET", "/clusters/{cluster_id}/tasks", Level.LIST, Tasks, query=_FILTERS)
+async def describe_cluster_tasks(call: Call) -> Tasks:
     """The tasks of a cluster, newest first; ``state`` and ``task_type`` filter."""
     cluster = call.cluster("cluster_id")
     # Asked for its refusal alone: a filter that matches nothing must not hide that there is no such cluster.
@@ -27,14 +132,21 @@ async def describe_cluster_tasks(call: Call) -> Any:
     return await _list(call, cluster)
 
 
-@operations.add("ListTasks", "GET", "/addonry/v1/tasks", may="task:read")
-async def list_tasks(call: Call) -> Any:
+@operations.add(
+    "ListTasks",
+    "GET",
+    "/addonry/v1/tasks",
+    Level.LIST,
+    Tasks,
+    query=(Parameter("cluster_id", about="Of this cluster only."), *_FILTERS),
+)
+async def list_tasks(call: Call) -> Tasks:
     """The tasks of all clusters, newest first; ``state``, ``task_type`` and ``cluster_id`` filter."""
     cluster = call.text("cluster_id")
     return await _list(call, ClusterId(cluster) if cluster else None)
 
 
-async def _list(call: Call, cluster: ClusterId | None) -> dict[str, Any]:
+async def _list(call: Call, cluster: ClusterId | None) -> Tasks:
     page = call.page()
     state, task_type = call.text("state"), call.text("task_type")
     statuses = vocabulary.statuses_in(state)
@@ -54,7 +166,7 @@ async def _list(call: Call, cluster: ClusterId | None) -> dict[str, Any]:
     }
 
 
-def _summary(task: Task) -> dict[str, Any]:
+def _summary(task: Task) -> TaskSummary:
     return {
         "task_id": task.id,
         "task_type": vocabulary.KIND[task.kind].task_type,
@@ -70,7 +182,7 @@ def _summary(task: Task) -> dict[str, Any]:
     }
 
 
-def _info(history: TaskHistory) -> dict[str, Any]:
+def _info(history: TaskHistory) -> TaskInfo:
     task = history.task
     seconds = None if history.seconds_left is None else round(history.seconds_left)
     return {
@@ -115,7 +227,7 @@ def _stall(task: Task) -> str:
     return task.change.stall if task.changes and task.status in LIVE else ""
 
 
-def _stage(task: Task, step: StepRecord) -> dict[str, Any]:
+def _stage(task: Task, step: StepRecord) -> Stage:
     change = task.change
     # What a step has to say is in its record once it has ended; until then it is the change's note.
     is_present = step.ok is None and (step.component, step.step) == (change.component, change.step)
@@ -129,7 +241,7 @@ def _stage(task: Task, step: StepRecord) -> dict[str, Any]:
     }
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: Event) -> TaskEvent:
     return {
         "action": vocabulary.ACTION.get(event.reason, event.reason.lower()),
         "level": vocabulary.TASK_EVENT_LEVEL[event.level],
@@ -140,7 +252,7 @@ def _event(event: Event) -> dict[str, Any]:
     }
 
 
-def _result(change: Change) -> dict[str, Any]:
+def _result(change: Change) -> TaskResult:
     is_live = change.status in LIVE
     return {
         "data": change.component,
@@ -161,7 +273,7 @@ def _result(change: Change) -> dict[str, Any]:
     }
 
 
-def _error(task: Task) -> dict[str, str]:
+def _error(task: Task) -> ErrorMembers:
     trouble = task.trouble
     # While a task still walks back, it has met trouble but has not failed.
     if trouble is None or task.status in LIVE:

@@ -7,17 +7,19 @@ aliyun CLI, older SDKs, parts of the Terraform provider).
 do, the one that tells a stranger less comes first: nothing is said of tokens or nonces before the signature has proved
 the secret. What differs between the styles is behind ``claim.Style``, so no check asks which style it looks at.
 
-To add a style: a module with a ``Style``, and its name in ``checks.STYLES``. Bearer tokens are not served.
+To add a style: a module with a ``Style``, and its name in ``checks.STYLES``. Two ways of calling are apart, because
+nothing is in an ``Authorization`` header there: ``bearer`` (the token of a session alone) and ``rpc`` (``POST /``).
 """
 
 from addonry.gateway.signing.checks import CHECKS, STYLES, judge, read_authorization
 from addonry.gateway.signing.claim import Authorization, Claim, SigningRules, Style
 from addonry.gateway.signing.client import sign_request
-from addonry.gateway.signing.v3 import canonical_query, canonical_requests, string_to_sign
+from addonry.gateway.signing.v3 import VERSION, canonical_query, canonical_requests, string_to_sign
 
 __all__ = [
     "CHECKS",
     "STYLES",
+    "VERSION",
     "Authorization",
     "Claim",
     "SigningRules",

@@ -11,6 +11,7 @@ from addonry.gateway.errors import Refusal
 from addonry.gateway.signing.claim import Authorization, Claim, Style
 from addonry.gateway.signing.legacy import LEGACY, Legacy
 from addonry.gateway.signing.v3 import SCHEME, V3, VERSION
+from addonry.model.keys import Credential
 
 STYLES: Final[Mapping[str, Style]] = {SCHEME: V3(), LEGACY: Legacy()}
 """The styles that are served, by the first word of the ``Authorization`` header."""
@@ -23,11 +24,11 @@ FULL_RETRY_MS: Final = 60_000
 _TOKENS_ALONE: Final = ("x-acs-bearer-token", "x-acs-zero-trust-idtoken")
 
 
-def judge(claim: Claim) -> str:
-    """The id of the key that signed the request. Raises Refusal."""
+def judge(claim: Claim) -> Credential:
+    """The key that signed the request. Raises Refusal."""
     for check in CHECKS:
         check(claim)
-    return claim.known.id
+    return claim.known
 
 
 def read_authorization(value: str) -> Authorization | None:
@@ -55,7 +56,7 @@ def scheme_is_served(claim: Claim) -> None:
     if value.partition(" ")[0] not in STYLES:
         raise Refusal(
             "InvalidSignatureMethod",
-            "Signatures of the styles ACS3-HMAC-SHA256 and acs (HMAC-SHA1) are served, bearer tokens are not.",
+            "Signatures of the styles ACS3-HMAC-SHA256 and acs (HMAC-SHA1) are served.",
             remedy="Use a current SDK with an access key; signature_algorithm is ACS3-HMAC-SHA256 by itself.",
         )
 
@@ -145,6 +146,8 @@ def token_belongs_to_key(claim: Claim) -> None:
         raise Refusal("MissingSecurityToken")
     if not hmac.compare_digest(sent.encode("latin-1", "replace"), expected.encode()):
         raise Refusal("InvalidSecurityToken.Malformed")
+    if claim.known.expires_at is not None and claim.known.expires_at <= claim.now:
+        raise Refusal("InvalidSecurityToken.Expired", remedy="Ask for a new session.")
 
 
 def action_is_the_routes(claim: Claim) -> None:

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from addonry.kube import DryRun, KubeSettings, Target
-from addonry.kube.objects import ObjectRef
-from addonry.model.components import Found, Placement, SourceKind
+from addonry.model.components import Found, ObjectRef, Placement, SourceKind
 from addonry.model.ids import TaskId
 from addonry.model.tasks import Snapshot
 

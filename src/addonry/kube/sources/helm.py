@@ -27,8 +27,7 @@ from addonry.kube.helm.releases import (
     release_from_secret,
 )
 from addonry.kube.inventory import OWNER_SIGNS, found_release
-from addonry.kube.objects import ObjectRef
-from addonry.model.components import Found, Owner, Placement, ReleaseStatus
+from addonry.model.components import Found, ObjectRef, Owner, Placement, ReleaseStatus
 from addonry.model.errors import ClusterRejected, ClusterUnreachable, FieldConflict, HelmFailed
 from addonry.model.ids import TaskId, Version
 from addonry.model.tasks import Edits, Snapshot

@@ -12,8 +12,7 @@ from typing import Any, Final
 from addonry.kube import DryRun, KubeSettings, Target
 from addonry.kube.api import Api
 from addonry.kube.inventory import found_workload
-from addonry.kube.objects import ObjectRef
-from addonry.model.components import Found, Placement
+from addonry.model.components import Found, ObjectRef, Placement
 from addonry.model.errors import ClusterRejected
 from addonry.model.ids import TaskId
 from addonry.model.tasks import Snapshot

@@ -1,0 +1,59 @@
+"""Checks on request: what stands in the way of upgrading a component, or the cluster under all of them."""
+
+from collections.abc import Mapping
+
+from addonry.lifecycle.facts import gather
+from addonry.lifecycle.world import World
+from addonry.model.checks import CheckItem, CheckOutcome, CheckType, ClusterCheck
+from addonry.model.errors import ComponentNotFound, InvalidParameter
+from addonry.model.ids import ClusterId, ComponentName, Version
+from addonry.model.readiness import Facts, Readiness
+from addonry.model.tasks import TaskKind
+from addonry.rules.readiness import assess_change, assess_cluster_upgrade
+from addonry.rules.versions import minor_after, minor_of
+
+
+async def run(world: World, cluster: ClusterId, kind: str, target: str, options: Mapping[str, str]) -> ClusterCheck:
+    """See ``Lifecycle.run_check``."""
+    known = await world.store.cluster(cluster)
+    began = world.now()
+    facts, _ = await gather(world, cluster)
+    wanted = str(options.get("version", ""))
+    match kind:
+        case CheckType.ADDON_UPGRADE:
+            entry = world.catalog.entry(target)
+            each = facts.get(entry.name if entry else ComponentName(target))
+            if each is None:
+                raise ComponentNotFound(target) if target else InvalidParameter("target", "must name a component")
+            items = [_item(each, assess_change(each, Version(wanted) if wanted else None, TaskKind.UPGRADE))]
+        case CheckType.CLUSTER_UPGRADE | CheckType.MASTER_UPGRADE:
+            minor = minor_of(wanted) if wanted else minor_after(known.kubernetes)
+            if not minor:
+                raise InvalidParameter("options", f"version {wanted!r} is no Kubernetes version", remedy="Send 1.36.")
+            installed = [each for each in facts.values() if each.component is not None]
+            items = [_item(each, assess_cluster_upgrade(each, minor)) for each in installed]
+            target = minor
+        case CheckType.NODE_POOL_UPGRADE | CheckType.CLUSTER_MIGRATE:
+            raise InvalidParameter(
+                "type",
+                f"{kind} is about machines, which Addonry does not have",
+                remedy=f"Ask for {CheckType.CLUSTER_UPGRADE} or {CheckType.ADDON_UPGRADE}.",
+            )
+        case _:
+            raise InvalidParameter("type", f"must be one of {', '.join(CheckType)}")
+    blocked = [item.component for item in items if not Readiness(item.findings, None).is_ready]
+    outcome = CheckOutcome(
+        began,
+        world.now(),
+        not blocked,
+        f"blocked by {', '.join(blocked)}" if blocked else "task succeed",
+        tuple(items),
+    )
+    check = ClusterCheck(world.ids.check(cluster), cluster, kind, target, outcome)
+    await world.store.profiles.add_check(check)
+    return check
+
+
+def _item(facts: Facts, readiness: Readiness) -> CheckItem:
+    version = facts.component.version if facts.component else ""
+    return CheckItem(facts.name, version, readiness.findings)
