@@ -38,10 +38,7 @@ def moment(vector):
 
 async def send(app, vector):
     request = vector["request"]
-    reply = await exchange(
-        app, request["method"], request["target"], request["headers"], request["body"].encode(), **scope
-    )
-    return reply
+    return await exchange(app, request["method"], request["target"], request["headers"], request["body"].encode())
 
 
 @pytest.mark.parametrize("vector", RPC, ids=lambda vector: vector["id"])
