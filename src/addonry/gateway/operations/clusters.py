@@ -117,6 +117,16 @@ REGISTERED: Final = "ExternalKubernetes"
 
 PROFILE: Final = "Default"
 
+NO_WINDOW: Final[Free] = {
+    "enable": False,
+    "maintenance_time": "",
+    "duration": "",
+    "weekly_period": "",
+    "recurrence": "",
+    "exclusions": [],
+}
+"""The members of a maintenance window (ack-api 06, section 8)."""
+
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/\s]+=*\s*")
 
 
@@ -250,7 +260,7 @@ async def describe_cluster_detail(call: Call) -> ClusterDetail:
         "parameters": {},
         "node_cidr_mask": "",
         "extra_sans": [],
-        "rrsa_config": {},
+        "rrsa_config": {"enabled": False},
         "control_plane_config": {},
     }
 
@@ -375,6 +385,6 @@ def _listed(cluster: Cluster, profile: Profile) -> ClusterListed:
         "private_zone": False,
         "master_url": write_json(endpoints).decode(),
         "meta_data": "{}",
-        "maintenance_window": profile.maintenance_window or {"enable": False},
+        "maintenance_window": {**NO_WINDOW, **profile.maintenance_window},
         "operation_policy": profile.operation_policy or {"cluster_auto_upgrade": {"enabled": False, "channel": ""}},
     }
