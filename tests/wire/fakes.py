@@ -259,6 +259,8 @@ class FakeAccess:
         return (SYSTEM_POLICIES["AliyunCSFullAccess"],)
 
     async def policy(self, name: str) -> Policy:
+        if name not in SYSTEM_POLICIES:
+            raise NotThere(f"There is no policy {name!r}.")
         return SYSTEM_POLICIES[name]
 
     async def delete_policy(self, name: str) -> None:

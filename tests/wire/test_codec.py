@@ -145,3 +145,9 @@ def test_no_body_is_none():
 
 def test_json_is_compact_and_utf_8():
     assert write_json({"a": ["é", True, None]}) == '{"a":["é",true,null]}'.encode()
+
+
+@pytest.mark.parametrize("body", [rb'{"a": "\u0000"}', rb'{"config": "{\"a\": \"\\u0000\"}"}'])
+def test_no_text_holds_a_nul(body):
+    with pytest.raises(InvalidParameter, match="NUL"):
+        read_body(body, "application/json")

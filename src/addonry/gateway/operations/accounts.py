@@ -4,7 +4,7 @@ The actions are called as RAM, STS and ActionTrail call theirs, so that policies
 """
 
 from datetime import timedelta
-from typing import Any, Final, TypedDict
+from typing import Annotated, Any, Final, TypedDict
 
 import msgspec
 
@@ -36,7 +36,7 @@ class NewSession(msgspec.Struct):
     """The body of CreateSession."""
 
     name: str
-    duration_seconds: int = DEFAULT_SESSION
+    duration_seconds: Annotated[int, msgspec.Meta(ge=900, le=43200)] = DEFAULT_SESSION
     policy: dict[str, Any] | None = None
 
 
