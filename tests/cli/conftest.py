@@ -68,6 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = _respond  # noqa: N815 - the names that http.server calls
     do_POST = _respond  # noqa: N815
+    do_PUT = _respond  # noqa: N815
     do_DELETE = _respond  # noqa: N815
 
     def log_message(self, *_: Any) -> None:
