@@ -120,6 +120,16 @@ async def test_the_tags_of_a_cluster_decide_where_a_policy_asks_for_them(ann, li
     assert (await ann(tagged).get("/api/v1/clusters")).status == 403
 
 
+@pytest.mark.parametrize("name", ["CreateCluster", "TagResources", "ModifyClusterTags"])
+async def test_the_tags_of_a_request_decide_where_a_policy_asks_for_them(name, ann):
+    method, target, body, status, _ = EXCHANGES[name]
+    body = {**body, "tags": [{"key": "env", "value": "test"}]} if isinstance(body, dict) else body
+    tests_only = allow(Condition={"StringEquals": {"acs:RequestTag/env": "test"}})
+    assert (await ann(tests_only).call(method, target, body)).status == status
+    changed = json.loads(json.dumps(body).replace('"test"', '"prod"'))
+    assert (await ann(tests_only).call(method, target, changed)).status == 403
+
+
 async def test_a_clusters_region_is_part_of_its_name(ann):
     assert (await ann(allow("cs:*", "acs:cs:local:*:cluster/*")).get(f"/clusters/{CLUSTER}")).status == 200
     assert (await ann(allow("cs:*", "acs:cs:cn-beijing:*:cluster/*")).get(f"/clusters/{CLUSTER}")).status == 403

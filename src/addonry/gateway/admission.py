@@ -46,6 +46,8 @@ async def _question(call: Call, origin: Origin, grants: Grants, now: datetime) -
         # By the catalog's name: whoever is refused a component must not get it by its alias.
         resolved = tuple([await call.lifecycle.resolve(name) for name in names])
         context["cs:AddonNames"] = context["cs:AddonName"] = resolved
+    if operation.tags:
+        context |= {f"acs:RequestTag/{key}": (value,) for key, value in operation.tags(call).items()}
     region, relative = call.lifecycle.region, "*"
     if operation.cluster:
         cluster = call.cluster(operation.cluster)

@@ -281,6 +281,8 @@ class Operation:
     """The type of the body; None when it takes none."""
     names: Callable[[Call], Sequence[str]] | None = None
     """The components that the body names, for the condition key ``cs:AddonNames``."""
+    tags: Callable[[Call], Mapping[str, str]] | None = None
+    """The tags that the body gives, for the condition keys ``acs:RequestTag/...``."""
     status: int = 200
 
     @property
@@ -341,6 +343,7 @@ class Registry:
         query: tuple[Parameter, ...] = (),
         body: Any = None,
         names: Callable[[Call], Sequence[str]] | None = None,
+        tags: Callable[[Call], Mapping[str, str]] | None = None,
         status: int = 200,
     ) -> Callable[[Run], Run]:
         """Declare the decorated function to be the operation *name*.
@@ -351,7 +354,7 @@ class Registry:
 
         def declare(run: Run) -> Run:
             self.operations.append(
-                Operation(name, method, path, level, run, answer, actions, query, body, names, status)
+                Operation(name, method, path, level, run, answer, actions, query, body, names, tags, status)
             )
             return run
 

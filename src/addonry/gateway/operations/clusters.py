@@ -150,7 +150,16 @@ class NewCluster(msgspec.Struct):
         return f"NewCluster(name={self.name!r})"
 
 
-@operations.add("CreateCluster", "POST", "/clusters", Level.CREATE, Accepted, body=NewCluster, status=202)
+@operations.add(
+    "CreateCluster",
+    "POST",
+    "/clusters",
+    Level.CREATE,
+    Accepted,
+    body=NewCluster,
+    tags=lambda call: read_tags(call.object(NewCluster).tags or []),
+    status=202,
+)
 async def create_cluster(call: Call) -> Accepted:
     """Register a cluster (``cluster_type`` ExternalKubernetes) by the kubeconfig in the body."""
     asked = call.object(NewCluster)

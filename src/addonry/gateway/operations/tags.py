@@ -102,7 +102,15 @@ async def list_tag_resources(call: Call) -> Tags:
     }
 
 
-@operations.add("TagResources", "PUT", "/tags", Level.UPDATE, Done, body=NewTags)
+@operations.add(
+    "TagResources",
+    "PUT",
+    "/tags",
+    Level.UPDATE,
+    Done,
+    body=NewTags,
+    tags=lambda call: read_tags(call.object(NewTags).tags),
+)
 async def tag_resources(call: Call) -> Done:
     """Give clusters tags; a key that a cluster has already gets the new value."""
     asked = call.object(NewTags)
@@ -148,6 +156,7 @@ async def untag_resources(call: Call) -> Done:
     Nothing,
     also=("cs:UpdateClusterTags",),
     body=list[Tag],
+    tags=lambda call: read_tags(call.items(Tag)),
 )
 async def modify_cluster_tags(call: Call) -> Nothing:
     """Give a cluster exactly these tags."""
