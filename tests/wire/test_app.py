@@ -1,7 +1,10 @@
 """The path of a request, whatever the operation."""
 
 import asyncio
+import contextlib
+import json
 import logging
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +15,7 @@ from addonry.gateway.errors import Refusal
 from addonry.gateway.kept import Kept
 from addonry.gateway.operation import PAGING, Call, Kind, Level, Operation, Parameter, Router, read_query
 from addonry.gateway.operations import OPERATIONS
+from addonry.gateway.operations.envelope import Tag
 from addonry.gateway.request import WireRequest
 from addonry.model.errors import InvalidParameter
 from tests.wire.driver import REQUEST_ID, exchange
@@ -214,12 +218,52 @@ async def nothing(_call):
     """Nothing."""
 
 
-PARAMETERS = (Parameter("a", Kind.FLAG), Parameter("n", Kind.NUMBER), *PAGING)
+PARAMETERS = (
+    Parameter("a", Kind.FLAG),
+    Parameter("n", Kind.NUMBER),
+    Parameter("t"),
+    Parameter("names", Kind.NAMES),
+    Parameter("tags", Kind.OBJECTS),
+    *PAGING,
+)
 ANY = Operation("Any", "GET", "/x", Level.GET, nothing, dict, query=PARAMETERS)
 
 
 def a_call(query):
     return Call(a_lifecycle(), ANY, WireRequest("GET", "/x", query, {}), "R", {}, Kept())
+
+
+JSONISH = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["key", "value", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+).map(json.dumps)
+
+
+@given(st.text('[]{}":,abkey 01-+eE.TtrueFalsé\\', max_size=40) | st.text(max_size=20) | JSONISH)
+def test_any_value_of_any_parameter_is_read_or_refused(value):
+    query = "&".join(f"{each.name}={quote(value, safe='')}" for each in PARAMETERS)
+    readers = {
+        "a": lambda call: call.flag("a"),
+        "n": lambda call: call.number("n", 7, low=1, high=50),
+        "t": lambda call: call.text("t"),
+        "names": lambda call: call.names("names"),
+        "tags": lambda call: call.objects("tags", Tag),
+        "page": Call.page,
+    }
+    read = {}
+    for name, reader in readers.items():
+        with contextlib.suppress(InvalidParameter):
+            read[name] = reader(a_call(query))
+    assert read.get("n", 1) in range(1, 51)
+    assert read.get("t", value) == value
+    assert all(isinstance(each, str) and each for each in read.get("names", ())) or value.startswith("[")
+    assert len(set(read.get("names", ()))) == len(read.get("names", ()))
+    assert all(isinstance(each, Tag) for each in read.get("tags", ()))
+    page = read.get("page")
+    assert page is None or (1 <= page.size <= 100 and page.offset >= 0)
 
 
 def test_what_an_operation_does_not_declare_it_does_not_read():

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 KEPT: Final = timedelta(seconds=5)
 """How long a change to a key, a user or a policy may go unnoticed by another process; this one knows at once."""
 
+REMEMBERED: Final = 10_000
+"""Keys about which something is remembered at a time."""
+
 LABEL_LIMIT: Final = 64
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Of users and policies."""
@@ -56,7 +59,7 @@ class Access:
         self._new_token = new_token
         self._audit_kept = audit_kept
         self._credentials: dict[str, tuple[datetime, Credential]] = {}
-        self._granted: dict[str, tuple[datetime, tuple[Policy, ...]]] = {}
+        self._granted: dict[str, tuple[datetime, Grants]] = {}
         self._gathered: list[AuditRecord] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -128,6 +131,8 @@ class Access:
         credential = await self._accounts.credential(key)
         self._credentials.pop(key, None)
         if credential is not None:
+            if len(self._credentials) >= REMEMBERED:
+                self._credentials.clear()
             self._credentials[key] = (now, credential)
         return credential
 
@@ -142,20 +147,24 @@ class Access:
 
     async def grants(self, credential: Credential) -> Grants | None:
         """What the holder of *credential* may do; None for the account itself, to which policies do not apply."""
+        if not credential.user and credential.session_policy is None:
+            return None
+        now = self._now()
+        kept = self._granted.get(credential.id)
+        if kept is not None and abs(now - kept[0]) < KEPT:
+            return kept[1]
         layers = [await self._policies_of(credential.user)] if credential.user else []
         if credential.session_policy is not None:
             layers.append((Policy(SESSION_POLICY, credential.session_policy),))
-        return Grants(tuple(layers)) if layers else None
+        grants = Grants(tuple(layers))
+        if len(self._granted) >= REMEMBERED:
+            self._granted.clear()
+        self._granted[credential.id] = (now, grants)
+        return grants
 
     async def _policies_of(self, user: str) -> tuple[Policy, ...]:
-        now = self._now()
-        kept = self._granted.get(user)
-        if kept is not None and abs(now - kept[0]) < KEPT:
-            return kept[1]
         found = [await self._find(name) for name in await self._accounts.attached(user)]
-        policies = tuple(each for each in found if each is not None)
-        self._granted[user] = (now, policies)
-        return policies
+        return tuple(each for each in found if each is not None)
 
     async def _find(self, name: str) -> Policy | None:
         return SYSTEM_POLICIES.get(name) or await self._accounts.policy(name)
