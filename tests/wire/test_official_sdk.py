@@ -5,14 +5,16 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote
 
 import pytest
 import uvicorn
 from alibabacloud_cs20151215 import models
-from alibabacloud_tea_openapi.exceptions import ClientException
+from alibabacloud_tea_openapi.exceptions import ClientException, ThrottlingException
 
 from addonry.gateway import GatewaySettings, build_gateway
+from addonry.gateway.throttle import Rate
 from addonry.lifecycle import ConfigureRequest
 from addonry.model.tasks import Wish
 from tests.support.sdk import sdk
@@ -23,9 +25,16 @@ from tests.wire.fakes import CLUSTER, KEY, LIVE_TASK, SECRET, TASK, FakeLifecycl
 @pytest.fixture
 def host(lifecycle: FakeLifecycle) -> Iterator[str]:
     """Where a real server serves the gateway."""
+    with serving(lifecycle, GatewaySettings(body_limit=1024 * 1024)) as host:
+        yield host
+
+
+@contextmanager
+def serving(lifecycle: FakeLifecycle, gateway: GatewaySettings) -> Iterator[str]:
+    """A real server, as long as the context lasts."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        app = build_gateway(lifecycle, GatewaySettings(body_limit=1024 * 1024))
+        app = build_gateway(lifecycle, gateway)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -179,6 +188,16 @@ def test_a_wrong_secret(host):
 def test_an_unknown_key(host):
     error = refusal(sdk(host, ("LTAInobody", SECRET)).describe_cluster_detail, CLUSTER)
     assert (error.status_code, error.code) == (404, "InvalidAccessKeyId.NotFound")
+
+
+def test_too_many_requests_are_a_throttling_to_the_sdk(lifecycle):
+    with serving(lifecycle, GatewaySettings(rate=Rate(per_second=0.5, burst=1))) as host:
+        client = sdk(host, (KEY, SECRET))
+        client.describe_regions(models.DescribeRegionsRequest())
+        with pytest.raises(ThrottlingException) as refused:
+            client.describe_regions(models.DescribeRegionsRequest())
+    assert (refused.value.status_code, refused.value.code) == (429, "Throttling.User")
+    assert 0 < refused.value.retry_after <= 2_000
 
 
 def test_awkward_names_in_path_and_query(client):

@@ -261,6 +261,14 @@ async def test_no_operation_answers_without_a_signature(name, client):
     assert client.lifecycle.asked == []
 
 
+@pytest.mark.parametrize("name", EXCHANGES)
+async def test_every_answer_is_a_document_too(name, client):
+    method, target, body, status, _ = EXCHANGES[name]
+    reply = await client.call(method, target, body, accept="application/xml")
+    assert (reply.status, reply.headers["content-type"]) == (status, "application/xml; charset=utf-8")
+    assert (reply.xml.tag, reply.xml[0].tag) == (f"{name}Response", "RequestId")
+
+
 FILTERED = {"DescribeEvents", "ListTagResources"}
 """There a cluster is a filter, and one that is unknown (or was removed) has nothing, or what it left."""
 
