@@ -241,3 +241,13 @@ async def test_old_records_are_forgotten(store):
     await store.audit.add([a_record(1), a_record(2, at=NOW - timedelta(days=91))])
     assert await store.audit.forget(NOW - timedelta(days=90)) == 1
     assert [each.request_id for each in (await store.audit.records())[0]] == ["R1"]
+
+
+async def test_a_nonce_is_known_to_all_processes_on_one_database(access, store):
+    first, second = b"1" * 16, b"2" * 16
+    assert await access.note_nonce(first)
+    # One process alone remembers in memory, which is the gateway's part.
+    assert await access.note_nonce(first) is not store.accounts.shares_nonces
+    assert await access.note_nonce(second)
+    await store.accounts.forget_nonces(NOW + timedelta(seconds=1))
+    assert await access.note_nonce(first)

@@ -195,6 +195,8 @@ class FakeAccess:
     bearers: dict[str, Credential] = field(default_factory=dict)
     attached: dict[str, tuple[Policy, ...]] = field(default_factory=dict)
     """Policies by user."""
+    elsewhere: set[bytes] = field(default_factory=set)
+    """Marks of nonces that another process has seen."""
     recorded: list[AuditRecord] = field(default_factory=list)
     at_once: list[bool] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
@@ -204,6 +206,9 @@ class FakeAccess:
 
     async def bearer(self, token: str) -> Credential | None:
         return self.bearers.get(token)
+
+    async def note_nonce(self, mark: bytes) -> bool:
+        return mark not in self.elsewhere
 
     async def grants(self, credential: Credential) -> Grants | None:
         layers = [self.attached.get(credential.user, ())] if credential.user else []

@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from addonry.gateway.nonces import KEPT, Nonces
+from addonry.gateway.nonces import KEPT, Nonces, mark_of
+from tests.wire.fakes import KEY
 
 NOW = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
 
@@ -42,3 +43,9 @@ def test_a_full_memory_says_so_and_frees_itself():
     nonces.remember("k", "2", now=NOW)
     assert nonces.is_full(now=NOW)
     assert not nonces.is_full(now=NOW + timedelta(minutes=32))
+
+
+async def test_a_nonce_that_another_process_has_seen_is_refused(client, lifecycle):
+    lifecycle.access.elsewhere.add(mark_of(KEY, "nonce-0"))
+    assert (await client.get("/regions")).json["Code"] == "SignatureNonceUsed"
+    assert (await client.get("/regions")).status == 200

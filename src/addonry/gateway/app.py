@@ -27,7 +27,7 @@ from addonry.gateway.codec import (
 )
 from addonry.gateway.errors import Fault, Refusal, body_of, describe
 from addonry.gateway.kept import Kept
-from addonry.gateway.nonces import Nonces
+from addonry.gateway.nonces import Nonces, mark_of
 from addonry.gateway.openapi import openapi_document
 from addonry.gateway.operation import Call, Encoded, Router, read_query
 from addonry.gateway.operations import OPERATIONS
@@ -216,6 +216,7 @@ class Gateway:
             nonces=self._nonces,
             now=self._settings.now(),
         )
+        await self._note_elsewhere(credential, parameters["SignatureNonce"])
         exchange.key, exchange.user = credential.id, credential.user
         if self._throttle is not None:
             self._throttle.take(credential.id, now=time.monotonic())
@@ -232,7 +233,14 @@ class Gateway:
         authorization = read_authorization(request.header("authorization"))
         credential = await self._lifecycle.access.credential(authorization.key_id) if authorization else None
         now = self._settings.now()
-        return judge(Claim(request, operation, now, self._nonces, authorization, credential, self._signing))
+        signer = judge(Claim(request, operation, now, self._nonces, authorization, credential, self._signing))
+        await self._note_elsewhere(signer, request.header("x-acs-signature-nonce"))
+        return signer
+
+    async def _note_elsewhere(self, signer: Credential, nonce: str) -> None:
+        """What this process has not seen another may have."""
+        if nonce and not await self._lifecycle.access.note_nonce(mark_of(signer.id, nonce)):
+            raise Refusal("SignatureNonceUsed", remedy="Sign each request afresh, retries too.")
 
     def _check_sizes(self, path: str, query: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         limits = self._settings

@@ -1,7 +1,8 @@
 """Which nonces were seen: a signed request is good for one use.
 
-One instance per gateway, in memory. A restart forgets, so for the fifteen minutes around one a recorded request could
-be sent again; several processes on one database each remember for themselves.
+One instance per gateway, in memory. Several processes on one database ask each other through it
+(``lifecycle.access.note_nonce``). Of one process alone a restart forgets, so for the fifteen minutes around it a recorded
+request could be sent again.
 """
 
 import hashlib
@@ -13,6 +14,12 @@ KEPT: Final = timedelta(minutes=30)
 
 _SLICE: Final = 60.0
 """Seconds of arrival that share one set, so that forgetting drops whole sets."""
+
+
+def mark_of(key: str, nonce: str) -> bytes:
+    """What is remembered of a pair: a digest bounds it, whatever the caller sends."""
+    # The length keeps ("a", "bc") from ("ab", "c").
+    return hashlib.blake2b(f"{len(key)}:{key}{nonce}".encode(), digest_size=16).digest()
 
 
 class Nonces:
@@ -34,8 +41,7 @@ class Nonces:
     def remember(self, key: str, nonce: str, *, now: datetime) -> bool:
         """Note the pair; False when it was noted before. Call it only once the signature was accepted."""
         self._forget(now)
-        # A digest bounds what one entry takes, whatever the caller sends; the length keeps ("a", "bc") from ("ab", "c").
-        mark = hashlib.blake2b(f"{len(key)}:{key}{nonce}".encode(), digest_size=16).digest()
+        mark = mark_of(key, nonce)
         if any(mark in seen for seen in self._slices.values()):
             return False
         self._slices.setdefault(int(now.timestamp() // _SLICE), set()).add(mark)

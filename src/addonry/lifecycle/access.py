@@ -36,6 +36,8 @@ SESSION_POLICY: Final = "session-policy"
 
 FLUSH_SECONDS: Final = 0.5
 """How long records of calls that change nothing are gathered before they are written."""
+NONCES_KEPT: Final = timedelta(hours=1)
+"""Longer than a request is good by its date."""
 TRIM_SECONDS: Final = 3600.0
 GATHERED_AT_MOST: Final = 10_000
 
@@ -173,6 +175,12 @@ class Access:
         self._credentials.clear()
         self._granted.clear()
 
+    async def note_nonce(self, mark: bytes) -> bool:
+        """Whether no other process on the same database has seen a request with that nonce; it is noted for all."""
+        if not self._accounts.shares_nonces:
+            return True
+        return await self._accounts.note_nonce(mark, self._now())
+
     # Users
 
     async def create_user(self, name: str) -> None:
@@ -259,12 +267,13 @@ class Access:
         return await self._log.records(**wanted)
 
     async def trim_forever(self) -> None:
-        """Delete records that are old enough, once an hour."""
+        """Delete records and nonces that are old enough, once an hour."""
         while True:
             try:
                 await self._log.forget(self._now() - self._audit_kept)
+                await self._accounts.forget_nonces(self._now() - NONCES_KEPT)
             except AddonryError as error:
-                log.warning("old audit records could not be deleted: %s", error.message)
+                log.warning("old audit records and nonces could not be deleted: %s", error.message)
             await asyncio.sleep(TRIM_SECONDS)
 
     async def close(self) -> None:

@@ -24,6 +24,7 @@ _ENABLE: Final = update(t.access_key).where(t.access_key.c.id == bindparam("whic
 _DROP_KEY: Final = delete(t.access_key).where(t.access_key.c.id == bindparam("which"))
 _DROP_KEYS_OF: Final = delete(t.access_key).where(t.access_key.c.user_name == bindparam("whose"))
 _DROP_EXPIRED: Final = delete(t.access_key).where(t.access_key.c.expires_at < bindparam("moment", type_=t.Moment))
+_DROP_NONCES: Final = delete(t.nonce).where(t.nonce.c.at < bindparam("moment", type_=t.Moment))
 _USERS: Final = select(t.user).order_by(t.user.c.name)
 _USER: Final = select(t.user).where(t.user.c.name == bindparam("which"))
 _DROP_USER: Final = delete(t.user).where(t.user.c.name == bindparam("which"))
@@ -112,6 +113,25 @@ class Accounts:
     async def remove_key(self, key: str) -> None:
         """Forget a key. Raises NotThere."""
         await self._change(_DROP_KEY, {"which": key}, f"access key {key!r}")
+
+    # Nonces
+
+    @property
+    def shares_nonces(self) -> bool:
+        """Whether other processes may have seen a nonce that this one has not."""
+        return not self._database.is_sqlite
+
+    async def note_nonce(self, mark: bytes, at: datetime) -> bool:
+        """Remember a nonce for all processes; False when one of them has seen it."""
+        try:
+            await self._database.write(lambda connection: connection.execute(insert(t.nonce), {"mark": mark, "at": at}))
+        except IntegrityError:
+            return False
+        return True
+
+    async def forget_nonces(self, before: datetime) -> None:
+        """Delete those that were noted before."""
+        await self._database.write(lambda connection: connection.execute(_DROP_NONCES, {"moment": before}))
 
     # Users
 

@@ -245,6 +245,15 @@ attachment: Final = Table(
     Column("policy", String(128), primary_key=True),
 )
 
+# Where several processes answer; one alone remembers in memory.
+nonce: Final = Table(
+    "addonry_nonce",
+    metadata,
+    Column("mark", LargeBinary(16), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Index("addonry_nonce_by_time", "at"),
+)
+
 audit: Final = Table(
     "addonry_audit",
     metadata,

@@ -1,4 +1,4 @@
-"""Users, policies, temporary keys and the audit log; what is set of a cluster, and its checks.
+"""Users, policies, temporary keys, nonces and the audit log; what is set of a cluster, and its checks.
 
 The statements of the release before work on this schema: what they do not name has a default. It knows neither users nor
 temporary keys and takes every key for the account's own, so make users only once every process is new.
@@ -41,6 +41,12 @@ def upgrade() -> None:
         ),
         sa.Column("policy", sa.String(128), primary_key=True),
     )
+    op.create_table(
+        "addonry_nonce",
+        sa.Column("mark", sa.LargeBinary(16), primary_key=True),
+        sa.Column("at", MOMENT, nullable=False),
+    )
+    op.create_index("addonry_nonce_by_time", "addonry_nonce", ["at"])
     op.create_table(
         "addonry_audit",
         sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
