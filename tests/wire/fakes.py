@@ -220,8 +220,17 @@ class FakeAccess:
         self.recorded.append(record)
         self.at_once.append(at_once)
 
-    async def audit(self, *, offset: int, limit: int, **wanted: str) -> tuple[tuple[AuditRecord, ...], int]:
-        self.asked.append(("audit", wanted))
+    async def audit(
+        self,
+        *,
+        operation: str = "",
+        key: str = "",
+        user: str = "",
+        cluster: str = "",
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[AuditRecord, ...], int]:
+        self.asked.append(("audit", {"operation": operation, "key": key, "user": user, "cluster": cluster}))
         found = self.recorded[::-1]
         return tuple(found[offset : offset + limit]), len(found)
 
@@ -229,7 +238,9 @@ class FakeAccess:
         self.asked.append(("create_key", name, user))
         return Credential("LTAInew", "only-once", user=user)
 
-    async def create_session(self, name: str, *, of: Credential, lasting: timedelta, policy: Any = None) -> Credential:
+    async def create_session(
+        self, name: str, *, of: Credential, lasting: timedelta, policy: Mapping[str, Any] | None = None
+    ) -> Credential:
         self.asked.append(("create_session", name, of.id, lasting, policy))
         return Credential("STS.new", "only-once", security_token="token", expires_at=NOW + lasting)
 

@@ -175,7 +175,6 @@ class Gateway:
             kept=self._kept,
             wants_json=exchange.form is Form.JSON,
             credential=credential,
-            served_at=f"{'https' if exchange.origin.is_encrypted else 'http'}://{exchange.host}",
         )
         exchange.verdict = await admit(call, exchange.origin, now=self._settings.now())
         if self._throttle is not None:

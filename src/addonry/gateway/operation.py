@@ -127,8 +127,6 @@ class Call:
     wants_json: bool = True
     credential: Credential | None = None
     """Of the key that signed the call."""
-    served_at: str = ""
-    """The address that the caller used."""
 
     @property
     def key(self) -> str:

@@ -261,10 +261,21 @@ class Access:
         elif self._writer is None:
             self._writer = asyncio.create_task(self._flush_soon(), name="audit")
 
-    async def audit(self, **wanted: Any) -> tuple[tuple[AuditRecord, ...], int]:
-        """Newest first, and how many there are; see ``AuditLog.records`` for what may be wanted."""
+    async def audit(
+        self,
+        *,
+        operation: str = "",
+        key: str = "",
+        user: str = "",
+        cluster: str = "",
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[tuple[AuditRecord, ...], int]:
+        """Newest first, and how many there are; an empty filter lets everything pass."""
         await self._flush()
-        return await self._log.records(**wanted)
+        return await self._log.records(
+            operation=operation, key=key, user=user, cluster=cluster, offset=offset, limit=limit
+        )
 
     async def trim_forever(self) -> None:
         """Delete records and nonces that are old enough, once an hour."""
