@@ -58,6 +58,10 @@ class LegacyPython:
         self._host, _, port = host.partition(":")
         self._client = AcsClient(key[0], key[1], "local", port=int(port), auto_retry=False, timeout=10)
 
+    def close(self) -> None:
+        """Give up the connections that the core keeps and never closes."""
+        self._client.session.close()
+
     def call(self, operation: str, *segments: str, query: Mapping[str, str] | None = None, body: Any = None) -> Any:
         """See ``Caller``."""
         from aliyunsdkcore.acs_exception.exceptions import ServerException

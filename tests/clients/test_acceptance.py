@@ -29,11 +29,9 @@ from alibabacloud_tea_openapi.models import Config
 
 from addonry.gateway.signing import sign_request
 from addonry.simulator import SimulatedCluster, Simulator
-from addonry.simulator.charts import ChartRepository, find_charts, pack
 from tests.clients.test_call_sequences import Go, Terraform
 from tests.scenario.test_first_upgrade import ready, register
 from tests.support.helm import helm
-from tests.support.sdk import sdk
 from tests.support.service import Service
 from tests.wire.test_signing_legacy import a_legacy_request
 
@@ -84,38 +82,13 @@ class Plain:
             connection.close()
 
 
-# One service for all: nearly everything here only reads, and what changes is only configured.
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with Simulator(clusters=2, charts=ChartRepository(pack(find_charts())), speed=10.0) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def environment(simulator) -> dict[str, str]:
-    return {"ADDONRY_CHART_MIRROR": f"{simulator.url}/charts", "ADDONRY_SCAN_SECONDS": "2"}
-
-
-@pytest.fixture(scope="module")
-def service(environment, tmp_path_factory) -> Iterator[Service]:
-    with Service(tmp_path_factory.mktemp("acceptance") / "data", environment) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(service):
-    return sdk(service.host, service.root_key)
-
-
 @pytest.fixture(scope="module")
 def plain(service) -> Plain:
     return Plain(service.host, service.root_key)
 
 
 def with_an_old_version(simulator: Simulator, name: str) -> SimulatedCluster:
-    cluster = simulator.cluster(name)
+    cluster = simulator.add(name)
     where = {"chart_repo_url": f"{simulator.url}/charts", "chart_version": "3.12.1"}
     helm(cluster.kubeconfig(), "install", NAME, NAME, {}, **where, wait="watcher", timeout=30)
     return cluster
@@ -123,7 +96,7 @@ def with_an_old_version(simulator: Simulator, name: str) -> SimulatedCluster:
 
 @pytest.fixture(scope="module")
 def cluster_id(client, simulator) -> str:
-    registered = register(client, with_an_old_version(simulator, "sim-1").kubeconfig())
+    registered = register(client, with_an_old_version(simulator, "shared").kubeconfig())
     ready(client, registered, NAME)
     return registered
 
@@ -216,7 +189,7 @@ def over_tls(environment, tmp_path_factory) -> Iterator[Service]:
 
 
 def test_the_same_over_tls_with_an_authority_of_its_own(over_tls, simulator, monkeypatch):
-    cluster = with_an_old_version(simulator, "sim-2")
+    cluster = with_an_old_version(simulator, "over-tls")
     authority = over_tls.data / "tls" / "ca.pem"
     key = over_tls.root_key
     client = Client(

@@ -108,7 +108,7 @@ def go(service) -> Go:
 def cluster_id(client, cluster, install) -> str:
     """A registered cluster on which somebody installed an old version."""
     install(NAME, OLD)
-    return register(client, cluster.kubeconfig())
+    return register(client, cluster.kubeconfig(), cluster.name)
 
 
 def is_subset(local: Any, remote: Any) -> bool:

@@ -6,18 +6,14 @@ cluster that there is.
 
 import http.client
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from addonry.simulator import Simulator
-from addonry.simulator.charts import ChartRepository, find_charts, pack
 from tests.scenario.test_first_upgrade import register
 from tests.support.fuzzing import check, the_schema
 from tests.support.sdk import sdk
-from tests.support.service import Service
 from tests.wire.driver import Reply
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -25,23 +21,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 schema = the_schema()
 SPARED = {"DeleteCluster", "DeleteAccessKey", "UpdateAccessKey"}
 """Of the real cluster and the key that signs they are tried elsewhere."""
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with Simulator(clusters=1, charts=ChartRepository(pack(find_charts())), speed=10.0) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def service(simulator, tmp_path_factory) -> Iterator[Service]:
-    environment = {
-        "ADDONRY_CHART_MIRROR": f"{simulator.url}/charts",
-        "ADDONRY_REQUESTS_PER_SECOND": "100000",
-    }
-    with Service(tmp_path_factory.mktemp("fuzz") / "data", environment) as running:
-        yield running
-        assert "Traceback" not in running.log()
 
 
 @pytest.fixture(scope="module")

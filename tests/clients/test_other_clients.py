@@ -45,7 +45,7 @@ def node_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opening(request: pytest.FixtureRequest) -> Opening:
     """A client for a host and a key."""
     if request.param == "aliyun-python-sdk-core":
-        return lambda host, key: contextlib.nullcontext(LegacyPython(host, key))
+        return lambda host, key: contextlib.closing(LegacyPython(host, key))
     packages = request.getfixturevalue("node_packages")
     kind = "current" if request.param == "@alicloud/cs20151215" else "older"
     return lambda host, key: Node(kind, packages, host, key)
@@ -71,7 +71,7 @@ def test_the_main_story(caller, cluster, install):
     created = caller.call(
         "CreateCluster",
         body={
-            "name": "prod",
+            "name": cluster.name,
             "region_id": "local",
             "cluster_type": "ExternalKubernetes",
             "user_data": base64.b64encode(cluster.kubeconfig().encode()).decode(),
@@ -97,7 +97,7 @@ def test_the_main_story(caller, cluster, install):
 
     task(created["task_id"], "success")
     ready(NAME)
-    listed = caller.call("DescribeClustersV1", query={"name": "prod"})
+    listed = caller.call("DescribeClustersV1", query={"name": cluster.name})
     assert [(each["cluster_id"], each["state"]) for each in listed["clusters"]] == [(c, "running")]
     before = status(NAME)
     assert (before["addon_info"]["version"], before["can_upgrade"]) == ("3.12.1", True)
@@ -157,7 +157,7 @@ def test_wrong_keys_and_missing_rights_are_made_out(opening, service, caller):
         assert (error.code, error.status) == ("SignatureDoesNotMatch", 400), str(error)
     with opening(service.host, ("ADDONRYNOBODY", "wrong")) as nobody:
         assert refusal(nobody, "DescribeRegions").code == "InvalidAccessKeyId.NotFound"
-    anns = a_key_of("ann", service)
+    anns = a_key_of(f"ann-{id(caller)}", service)
     with opening(service.host, anns) as ann:
         error = refusal(ann, "DescribeRegions")
         assert (error.code, error.status) == ("StatusForbidden", 403), str(error)

@@ -220,7 +220,7 @@ def test_every_story_ends_with_the_cluster_as_its_tasks_say(stage: Stage) -> Non
     run_state_machine_as_test(
         Story,
         settings=settings(
-            max_examples=10,
+            max_examples=7,
             stateful_step_count=7,
             deadline=None,
             print_blob=True,

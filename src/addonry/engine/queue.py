@@ -163,6 +163,8 @@ class DbosEngine:
             "log_level": "WARNING",
             "run_migrations": False,
             "sys_db_pool_size": 5,
+            # A process that stands still must not keep what others wait for (see ``store.connections``).
+            "sys_db_idle_transaction_timeout_sec": 5.0,
             # Woken a hundred times a second by default, for notifications that are not used here.
             "notification_coalesce_sec": 1.0,
             # Also the time that stopping takes on SQLite.

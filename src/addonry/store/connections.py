@@ -29,6 +29,8 @@ T = TypeVar("T")
 ATTEMPTS: Final = 5
 FIRST_PAUSE: Final = 0.05
 BUSY_MILLISECONDS: Final = 10_000
+STANDSTILL_MILLISECONDS: Final = 5_000
+"""How long a transaction may stand still between two statements before PostgreSQL ends it."""
 THREADS: Final = 8
 
 
@@ -43,7 +45,7 @@ class Database:
             self._writing = _sqlite_engine(url, begin="BEGIN IMMEDIATE")
             self._reading = _sqlite_engine(url, begin=None)
         else:
-            self._writing = create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=THREADS)
+            self._writing = _postgres_engine(url)
             self._reading = self._writing.execution_options(isolation_level="AUTOCOMMIT")
         self._threads = ThreadPoolExecutor(1 if self.is_sqlite else THREADS, thread_name_prefix="store")
 
@@ -154,6 +156,20 @@ def _sqlite_engine(url: URL, *, begin: str | None) -> Engine:
         @event.listens_for(engine, "begin")
         def begin_at_once(connection: Connection) -> None:
             connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgres_engine(url: URL) -> Engine:
+    engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=THREADS)
+
+    @event.listens_for(engine, "connect")
+    def settle(connection: Any, _record: Any) -> None:
+        # A process that stands still within a transaction would keep its locks until it goes on, and nobody could take
+        # its work over. Not as a start-up option, which poolers refuse.
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {STANDSTILL_MILLISECONDS}")
+        connection.commit()
 
     return engine
 
