@@ -49,7 +49,8 @@ _ENDED: Final = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDE
 
 def real_clock() -> Clockwork:
     """Time as it passes."""
-    return Clockwork(now=lambda: datetime.now(UTC), elapsed=time.monotonic, sleep=asyncio.sleep, dice=random.random)
+    dice = random.Random()  # noqa: S311 - jitter only
+    return Clockwork(now=lambda: datetime.now(UTC), elapsed=time.monotonic, sleep=asyncio.sleep, dice=dice.random)
 
 
 class DbosEngine:
