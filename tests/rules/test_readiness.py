@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from addonry.model.catalog import KubernetesRange
+from addonry.model.catalog import KubernetesRange, VersionScope
 from addonry.model.clusters import Reach
 from addonry.model.components import Health, Owner, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import TaskId, Version
@@ -112,7 +112,7 @@ def test_a_version_for_a_newer_kubernetes_is_passed_over_for_one_that_fits():
 )
 def test_what_the_catalog_knows_beyond_the_charts_own_range_decides_too(kubernetes, versions, expected):
     """A chart seldom says where it ends; somebody who has tried it may."""
-    known = KubernetesRange(versions, kubernetes, "https://example.test/matrix")
+    known = KubernetesRange(VersionScope(versions), kubernetes, "https://example.test/matrix")
     facts = replace(healthy(), entry=an_entry(ranges=(known,)))
     assert assess(facts).target.version == expected
     (refused,) = assess_change(facts, Version("1.2.0"), TaskKind.UPGRADE).blockers if expected == "1.1.0" else (None,)

@@ -5,7 +5,9 @@ the packaged one of the same name. To add a field, add it to the schema and to `
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -13,7 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from addonry.catalogs.documents import Unreadable, read_mapping
-from addonry.model.catalog import CatalogEntry, ChartSource, Fingerprints, KubernetesRange
+from addonry.model.catalog import (
+    CatalogEntry,
+    ChartSource,
+    Counted,
+    EndOfLife,
+    Fingerprints,
+    Hop,
+    KubernetesRange,
+    ObsoleteSetting,
+    PathRule,
+    Risk,
+    VersionScope,
+    When,
+)
 from addonry.model.errors import InvalidParameter
 from addonry.model.ids import ComponentName
 from addonry.rules.versions import ConstraintError, satisfies
@@ -66,9 +81,8 @@ def _read(file: Traversable) -> CatalogEntry:
     problems = sorted(_validator().iter_errors(content), key=lambda problem: list(map(str, problem.absolute_path)))
     if problems:
         raise InvalidParameter(file.name, "; ".join(map(_told, problems[:5])), remedy=_REMEDY)
-    entry = _entry(content)
-    _refuse_bad_constraints(file.name, entry)
-    return entry
+    _refuse_what_cannot_be_read(file.name, content)
+    return _entry(content)
 
 
 @lru_cache(maxsize=1)
@@ -108,38 +122,106 @@ def _entry(content: Mapping[str, Any]) -> CatalogEntry:
     fingerprints = content.get("fingerprints", {})
     release = content.get("release", {})
     workload = content.get("workload", {})
+    around = content.get("cluster_upgrade", {})
     return CatalogEntry(
         name=ComponentName(content["name"]),
         title=content["title"],
-        source=ChartSource(repository=content["chart"]["repository"].rstrip("/"), chart=content["chart"]["name"]),
+        source=_source(content.get("chart")),
         fingerprints=Fingerprints(
             charts=tuple(fingerprints.get("charts", ())),
             workloads=tuple((each["kind"], each["name"]) for each in fingerprints.get("workloads", ())),
             images=tuple(fingerprints.get("images", ())),
+            operators=tuple(fingerprints.get("operators", ())),
         ),
         release=release.get("name", content["name"]),
         namespace=release.get("namespace", "kube-system"),
         category=content.get("category", ""),
         description=content.get("description", ""),
+        home=content.get("home", ""),
+        notes=content.get("notes", ""),
         aliases=tuple(content.get("aliases", ())),
         required=content.get("required", False),
         requires=tuple(ComponentName(name) for name in content.get("requires", ())),
+        after=tuple(ComponentName(name) for name in content.get("after", ())),
         container=workload.get("container", ""),
         tag=workload.get("tag", "{app_version}"),
         ranges=tuple(
-            KubernetesRange(versions=each["versions"], kubernetes=each["range"], evidence=each["evidence"])
+            KubernetesRange(versions=_scope(each), kubernetes=each["range"], evidence=each["evidence"])
             for each in content.get("kubernetes", ())
+        ),
+        apis=tuple(content.get("apis", ())),
+        ends=tuple(
+            EndOfLife(_scope(each), date.fromisoformat(each["date"]), each["evidence"], each.get("successor", ""))
+            for each in content.get("end_of_life", ())
+        ),
+        risks=tuple(_risk(each) for each in content.get("risks", ())),
+        path=_path(content.get("path")),
+        cluster_upgrade=When(around["when"]) if around else None,
+        cluster_upgrade_evidence=around.get("evidence", ""),
+        obsolete=tuple(
+            ObsoleteSetting(versions=_scope(each), **{name: each[name] for name in _SETTING})
+            for each in content.get("configuration", ())
         ),
     )
 
 
-def _refuse_bad_constraints(file: str, entry: CatalogEntry) -> None:
-    for index, known in enumerate(entry.ranges):
-        for field, constraint in (("versions", known.versions), ("range", known.kubernetes)):
-            try:
-                satisfies("1.0.0", constraint)
-            except ConstraintError as error:
-                raise InvalidParameter(file, f"kubernetes.{index}.{field}: {error}", remedy=_REMEDY) from error
+_SETTING: Final = ("config_map", "key", "pattern", "message", "remedy", "evidence")
+
+
+def _source(chart: Mapping[str, str] | None) -> ChartSource | None:
+    return ChartSource(repository=chart["repository"].rstrip("/"), chart=chart["name"]) if chart else None
+
+
+def _scope(content: Mapping[str, Any]) -> VersionScope:
+    """The versions that a row is about: of the chart, of the application, or all of them."""
+    if "app_versions" in content:
+        return VersionScope(content["app_versions"], Counted.APP)
+    return VersionScope(content.get("versions", ""), Counted.CHART)
+
+
+def _risk(content: Mapping[str, Any]) -> Risk:
+    return Risk(
+        id=content["id"],
+        versions=_scope(content),
+        message=content["message"],
+        remedy=content["remedy"],
+        evidence=content["evidence"],
+        origin=content.get("from", ""),
+        kubernetes=content.get("kubernetes", ""),
+        blocks=content.get("severity") == "blocks",
+    )
+
+
+def _path(content: Mapping[str, str] | None) -> PathRule | None:
+    return PathRule(Hop(content["by"]), Counted(content.get("of", "chart")), content["evidence"]) if content else None
+
+
+def _refuse_what_cannot_be_read(file: str, content: Mapping[str, Any]) -> None:
+    """Constraints, dates and patterns, which the schema cannot judge."""
+    for member, rules in _READ_AS.items():
+        for index, row in enumerate(content.get(member, ())):
+            for field, read in rules.items():
+                try:
+                    if field in row:
+                        read(row[field])
+                except (ConstraintError, ValueError, re.error) as error:
+                    raise InvalidParameter(file, f"{member}.{index}.{field}: {error}", remedy=_REMEDY) from error
+
+
+def _read_constraint(text: str) -> None:
+    satisfies("1.0.0", text)
+
+
+_VERSIONS: Final[Mapping[str, Callable[[str], object]]] = {
+    "versions": _read_constraint,
+    "app_versions": _read_constraint,
+}
+_READ_AS: Final[Mapping[str, Mapping[str, Callable[[str], object]]]] = {
+    "kubernetes": {**_VERSIONS, "range": _read_constraint},
+    "end_of_life": {**_VERSIONS, "date": date.fromisoformat},
+    "risks": {**_VERSIONS, "from": _read_constraint, "kubernetes": _read_constraint},
+    "configuration": {**_VERSIONS, "pattern": re.compile},
+}
 
 
 def _refuse_shared_names(entries: Iterable[CatalogEntry]) -> None:
@@ -154,6 +236,14 @@ def _refuse_shared_names(entries: Iterable[CatalogEntry]) -> None:
 
 def _refuse_unknown_requirements(entries: Iterable[CatalogEntry]) -> None:
     """What a component requires is in the catalog under that very name, and nothing requires itself, however far round."""
+    entries = tuple(entries)
+    known = {entry.name for entry in entries}
+    for entry in entries:
+        for other in entry.after:
+            if other not in known:
+                raise InvalidParameter(
+                    "after", f"{entry.name} names {other!r}, which no file describes", remedy=_REMEDY
+                )
     requires = {entry.name: entry.requires for entry in entries}
     for name, wanted in requires.items():
         for other in wanted:

@@ -72,6 +72,8 @@ def read_index(text: bytes, charts: Collection[str]) -> Index:
 
 def offers_of(entry: CatalogEntry, lines: Collection[Line]) -> tuple[Offer, ...]:
     """What *entry* can be had in, newest first. Lines that no chart could be fetched by are left out."""
+    if entry.source is None:
+        return ()
     base = entry.source.repository.rstrip("/") + "/"
     offers = {offer.version: offer for line in lines if (offer := _offer(entry, base, line)) is not None}
     return tuple(sorted(offers.values(), key=lambda offer: version_key(offer.version), reverse=True))

@@ -68,7 +68,10 @@ class RepositoryCatalog:
                     remedy="Give the address of the folder that holds index.yaml.",
                 )
             mirror = settings.mirror.rstrip("/")
-            entries = tuple(replace(entry, source=ChartSource(mirror, entry.source.chart)) for entry in entries)
+            entries = tuple(
+                replace(entry, source=ChartSource(mirror, entry.source.chart)) if entry.source else entry
+                for entry in entries
+            )
         return cls(entries, shelf, cache=settings.cache, seconds=settings.request_seconds, now=now)
 
     def entries(self) -> tuple[CatalogEntry, ...]:
@@ -96,11 +99,11 @@ class RepositoryCatalog:
     def trouble(self, name: str) -> str:
         """See ``Catalog``."""
         entry = self.entry(name)
-        return self._problems.get(entry.source.repository, "") if entry else ""
+        return self._problems.get(entry.source.repository, "") if entry and entry.source else ""
 
     async def restore(self) -> None:
         """See ``Catalog``."""
-        for repository in sorted({entry.source.repository for entry in self._entries}):
+        for repository in _repositories(self._entries):
             shelved = await self._shelf.shelved_index(repository)
             index = decode_index(shelved.body) if shelved else None
             if index is not None:
@@ -109,8 +112,7 @@ class RepositoryCatalog:
     async def refresh(self, names: Collection[str] | None = None) -> None:
         """See ``Catalog``."""
         entries = self._entries if names is None else [self._known(name) for name in names]
-        repositories = sorted({entry.source.repository for entry in entries})
-        await asyncio.gather(*(self._ask(repository) for repository in repositories))
+        await asyncio.gather(*(self._ask(repository) for repository in _repositories(entries)))
 
     async def fetch(self, offer: Offer) -> ChartArchive:
         """See ``Catalog``."""
@@ -184,7 +186,9 @@ class RepositoryCatalog:
 
     async def _update(self, repository: str) -> None:
         """Ask one repository. Raises CatalogUnavailable and changes nothing then."""
-        wanted = {entry.source.chart for entry in self._entries if entry.source.repository == repository}
+        wanted = {
+            source.chart for entry in self._entries if (source := entry.source) and source.repository == repository
+        }
         shelved = await self._shelf.shelved_index(repository)
         index = decode_index(shelved.body) if shelved else None
         if shelved is None or index is None or not wanted <= index.keys():
@@ -211,8 +215,9 @@ class RepositoryCatalog:
 
     def _offer(self, repository: str, index: Index) -> None:
         for entry in self._entries:
-            if entry.source.repository == repository:
-                offers = offers_of(entry, index.get(entry.source.chart, ()))
+            source = entry.source
+            if source is not None and source.repository == repository:
+                offers = offers_of(entry, index.get(source.chart, ()))
                 if self._offers.get(entry.name) != offers:
                     self._generation += 1
                     self._offers[entry.name] = offers
@@ -220,8 +225,13 @@ class RepositoryCatalog:
     def _refuse_another(self, offer: Offer, contents: ChartContents, *, name: str) -> None:
         entry = self.entry(offer.component)
         chart, version = contents.metadata["name"], contents.metadata["version"]
-        if (entry and chart != entry.source.chart) or not same_version(version, offer.version):
+        if (entry and entry.source and chart != entry.source.chart) or not same_version(version, offer.version):
             raise ChartRejected(f"{name}: the archive holds {chart} {version}.")
+
+
+def _repositories(entries: Iterable[CatalogEntry]) -> list[str]:
+    """Those that the charts of *entries* come from, each once."""
+    return sorted({entry.source.repository for entry in entries if entry.source})
 
 
 def _read_kept(path: Path, digest: str) -> bytes | None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,16 @@ from addonry.model.ids import ComponentName, Version
 
 @dataclass(frozen=True, slots=True)
 class ChartSource:
-    """Where a component's charts come from: a Helm repository over HTTP, and the chart's name there."""
+    """Where a component's charts come from: a Helm repository or a folder of an OCI registry, and the chart's name."""
 
     repository: str
+    """An ``http(s)://`` address holds ``index.yaml``; an ``oci://`` address has the chart below it."""
     chart: str
+
+    @property
+    def is_oci(self) -> bool:
+        """Whether the charts are artifacts of an OCI registry."""
+        return self.repository.startswith("oci://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +33,93 @@ class Fingerprints:
     """Pairs of kind and name."""
     images: tuple[str, ...] = ()
     """Image repositories without registry and tag, for example ``coredns/coredns``."""
+    operators: tuple[str, ...] = ()
+    """Package names of the Operator Lifecycle Manager."""
+
+
+class Counted(StrEnum):
+    """Which of a component's two version numbers is meant."""
+
+    CHART = "chart"
+    APP = "app"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionScope:
+    """Some versions of a component: a constraint on one of its two version numbers. An empty one means all."""
+
+    constraint: str = ""
+    of: Counted = Counted.CHART
 
 
 @dataclass(frozen=True, slots=True)
 class KubernetesRange:
-    """Which Kubernetes versions a range of component versions is known to run on."""
+    """Which Kubernetes versions some versions of a component are known to run on."""
 
-    versions: str
+    versions: VersionScope
     kubernetes: str
     evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfLife:
+    """From which day on nobody mends some versions."""
+
+    versions: VersionScope
+    day: date
+    evidence: str
+    successor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """Something known to go wrong on the way to some versions."""
+
+    id: str
+    versions: VersionScope
+    message: str
+    remedy: str
+    evidence: str
+    origin: str = ""
+    """Only on the way from these versions (a constraint); empty means from any."""
+    kubernetes: str = ""
+    blocks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObsoleteSetting:
+    """A setting in a ConfigMap that some versions no longer understand."""
+
+    versions: VersionScope
+    config_map: str
+    key: str
+    pattern: str
+    message: str
+    remedy: str
+    evidence: str
+
+
+class Hop(StrEnum):
+    """How far one upgrade may go at once."""
+
+    MINOR = "minor"
+    MAJOR = "major"
+
+
+@dataclass(frozen=True, slots=True)
+class PathRule:
+    """Versions must not be skipped: at most one minor, or one major, at a time."""
+
+    by: Hop
+    of: Counted
+    evidence: str
+
+
+class When(StrEnum):
+    """On which side of an upgrade of Kubernetes."""
+
+    BEFORE = "before"
+    AFTER = "after"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +128,36 @@ class CatalogEntry:
 
     name: ComponentName
     title: str
-    source: ChartSource
+    source: ChartSource | None
+    """None for what only a distribution or a cloud ships: it is recognised, and nothing is on offer."""
     fingerprints: Fingerprints
     release: str
     namespace: str
     category: str = ""
     description: str = ""
+    home: str = ""
+    notes: str = ""
+    """Where its release notes are."""
     aliases: tuple[str, ...] = ()
     required: bool = False
     """Whether a cluster does not work without it; it is then not uninstalled."""
     requires: tuple[ComponentName, ...] = ()
     """Components that must be there before this one."""
+    after: tuple[ComponentName, ...] = ()
+    """Components that are upgraded before this one where both are there."""
     container: str = ""
     """The main container of a plain workload; empty means the first."""
     tag: str = "{app_version}"
     """How an image tag is made from an offer's application version."""
     ranges: tuple[KubernetesRange, ...] = ()
+    apis: tuple[str, ...] = ()
+    """API versions that it needs of the cluster and does not bring."""
+    ends: tuple[EndOfLife, ...] = ()
+    risks: tuple[Risk, ...] = ()
+    path: PathRule | None = None
+    cluster_upgrade: When | None = None
+    cluster_upgrade_evidence: str = ""
+    obsolete: tuple[ObsoleteSetting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,11 @@ def _matches(found: tuple[Found, ...], entries: tuple[CatalogEntry, ...]) -> Ite
 
 def _has_chart(found: Found, entry: CatalogEntry) -> bool:
     is_release = found.placement.source is SourceKind.HELM
-    return is_release and found.chart in {*entry.fingerprints.charts, entry.source.chart}
+    return is_release and found.chart in _charts_of(entry)
+
+
+def _charts_of(entry: CatalogEntry) -> tuple[str, ...]:
+    return (*entry.fingerprints.charts, entry.source.chart) if entry.source else entry.fingerprints.charts
 
 
 def _is_workload(found: Found, entry: CatalogEntry) -> bool:

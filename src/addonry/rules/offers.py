@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from addonry.model.catalog import CatalogEntry, Offer
+from addonry.model.catalog import CatalogEntry, Counted, Offer, VersionScope
 from addonry.model.components import Component, SourceKind
 from addonry.model.ids import Version
 from addonry.model.readiness import Facts
@@ -45,9 +45,18 @@ def misfits(offer: Offer, kubernetes: str, entry: CatalogEntry | None) -> str:
     if not _is_within(kubernetes, offer.kubernetes):
         return offer.kubernetes
     for known in entry.ranges if entry else ():
-        if _is_within(offer.version, known.versions) and not _is_within(kubernetes, known.kubernetes):
+        if covers(known.versions, offer.version, offer.app_version) and not _is_within(kubernetes, known.kubernetes):
             return f"{known.kubernetes} ({known.evidence})"
     return ""
+
+
+def covers(scope: VersionScope, version: str, app_version: str) -> bool:
+    """Whether *scope* is about a component in chart *version* and application *app_version*; both may be unknown.
+
+    What it says of a number that is not known is not applied.
+    """
+    counted = app_version if scope.of is Counted.APP else version
+    return not scope.constraint or (bool(counted) and _is_within(counted, scope.constraint))
 
 
 def _is_within(version: str, constraint: str) -> bool:
