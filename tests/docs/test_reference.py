@@ -157,7 +157,7 @@ def test_the_component_of_the_guide_is_recognised_by(own, there):
 
 
 def test_a_component_file_that_breaks_the_schema_is_refused_by_file_and_member(own):
-    (own / "bad.yaml").write_text("name: bad\ntitle: Bad\nchart: {repository: 'oci://example', name: bad}\n")
+    (own / "bad.yaml").write_text("name: bad\ntitle: Bad\nchart: {repository: 'ftp://example', name: bad}\n")
     with pytest.raises(InvalidParameter, match=r"bad\.yaml.*chart\.repository"):
         catalog(own)
 

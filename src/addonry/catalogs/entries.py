@@ -80,7 +80,10 @@ def _read(file: Traversable) -> CatalogEntry:
         raise InvalidParameter(file.name, f"is {error}", remedy=_REMEDY) from error
     problems = sorted(_validator().iter_errors(content), key=lambda problem: list(map(str, problem.absolute_path)))
     if problems:
-        raise InvalidParameter(file.name, "; ".join(map(_told, problems[:5])), remedy=_REMEDY)
+        told = dict.fromkeys(
+            map(_told, problems)
+        )  # each missing member is a problem of its own, told by the same words
+        raise InvalidParameter(file.name, "; ".join(list(told)[:5]), remedy=_REMEDY)
     _refuse_what_cannot_be_read(file.name, content)
     return _entry(content)
 

@@ -62,7 +62,10 @@ BAD = {
     "wrong type": ({"required": "yes"}, "required: must be of type boolean"),
     "lacking": ({"chart": {"repository": "https://example.test"}}, "chart: lacks name"),
     "category": ({"category": "fun"}, "category: must be one of core, network"),
-    "scheme": ({"chart": {"repository": "file:///etc", "name": "x"}}, "chart.repository: must be an http or https"),
+    "scheme": (
+        {"chart": {"repository": "file:///etc", "name": "x"}},
+        "chart.repository: must be an http, https or oci",
+    ),
     "tag": ({"workload": {"tag": "latest"}}, "workload.tag: must be a text with {app_version} in it"),
     "workload": (
         {"fingerprints": {"workloads": [{"kind": "Pod", "name": "x"}]}},
@@ -101,7 +104,7 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path):
         ("a: &a [x, *a]\n", "stands for more than"),
         ("[" * 200_000, "nested deeper"),
         ("x: '" + "y" * 300_000 + "'", "larger than 256 KiB"),
-        ("", "lacks name, title, chart"),
+        ("", "broken.yaml: lacks name, title"),
         ("name: \x00", "no YAML"),
     ],
     ids=["open", "list", "two", "itself", "deep", "large", "empty", "control character"],
