@@ -23,10 +23,11 @@ from addonry.simulator.kubeconfig import kubeconfig
 from addonry.simulator.life.controllers import start_life
 from addonry.simulator.messages import JSON, Request, Response, json_response
 from addonry.simulator.objects import Schemas
-from addonry.simulator.population import DEFAULT_NODES, DEFAULT_VERSION, populate
+from addonry.simulator.population import DEFAULT_NODES, populate
 from addonry.simulator.resources import Served, built_in
 from addonry.simulator.storage import ObjectKey, Store, new_uid
 from addonry.simulator.trouble import Trouble
+from addonry.simulator.versions import DEFAULT_VERSION
 from addonry.simulator.webhooks import Answer, AnswerNeeded, ask
 from addonry.simulator.writing import APPLY, Writer
 
@@ -95,7 +96,7 @@ class SimulatedCluster:
         self._certificate_authority = certificate_authority
         self._clock = clock
         self._store = Store()
-        self._served = Served()
+        self._served = Served(kubernetes_version)
         self._writer = Writer(self._store, self._served, schemas, clock)
         address = server.partition("//")[2].partition("/")[0]
         discovery = Discovery(self._served, schemas, self._writer.schema_of, address=address)
@@ -158,6 +159,7 @@ class SimulatedCluster:
     def load(self, snapshot: Mapping[str, Any]) -> None:
         """Become a copy of the cluster in the snapshot."""
         self.kubernetes_version = self._api.kubernetes_version = snapshot["kubernetes_version"]
+        self._served.become(self.kubernetes_version)
         self._store.load(snapshot)
         self._renew_identity()
         self._life.resume(settled=snapshot["settled"])

@@ -17,7 +17,7 @@ import msgspec
 
 from addonry.simulator.messages import JSON, TEXT, Request, Response, json_response
 from addonry.simulator.objects import Schemas, TypeSchema
-from addonry.simulator.resources import BUILT_IN, Resource, Served
+from addonry.simulator.resources import Resource, Served
 
 _encode = msgspec.json.Encoder().encode
 _AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -133,7 +133,7 @@ class Discovery:
         group, version = self._documents()[path]
         resources = tuple(r for r in self._served if r.group == group and r.version == version)
         if not any(r.is_custom for r in resources):
-            return _built_in_document(self._schemas, group, version)
+            return _built_in_document(self._schemas, resources)
         return self._keep(path, lambda: _encode(_document(resources, self._custom_components(resources))))
 
     def _custom_components(self, resources: tuple[Resource, ...]) -> dict[str, Any]:
@@ -268,11 +268,22 @@ def _aggregated_subresource(resource: Resource, sub: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------------- OpenAPI
 
 
-@lru_cache(maxsize=64)
-def _built_in_document(schemas: Schemas, group: str, version: str) -> bytes:
-    resources = tuple(r for r in BUILT_IN if r.group == group and r.version == version)
-    api_version = f"{group}/{version}" if group else version
-    return _encode(_document(resources, _components(schemas, api_version)))
+@lru_cache(maxsize=256)
+def _built_in_document(schemas: Schemas, resources: tuple[Resource, ...]) -> bytes:
+    first = resources[0]
+    components = _components(schemas, first.types)
+    if not first.typed_as:
+        return _encode(_document(resources, components))
+    # The types of an older version are those of the present one under other names.
+    for kind in (kind for each in components.values() for kind in each.get("x-kubernetes-group-version-kind", ())):
+        if (kind["group"], kind["version"]) == (first.group, first.typed_as.rpartition("/")[2]):
+            kind["version"] = first.version
+    names, older = (_type_prefix(first.group, version) for version in (first.typed_as, first.api_version))
+    return _encode(_document(resources, components)).replace(names, older)
+
+
+def _type_prefix(group: str, api_version: str) -> bytes:
+    return f"io.k8s.api.{group.partition('.')[0]}.{api_version.rpartition('/')[2]}.".encode()
 
 
 def _components(schemas: Schemas, api_version: str) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from addonry.simulator.resources import Resource, built_in
 from addonry.simulator.storage import Object, Store, new_uid
 
 NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
-DEFAULT_VERSION: Final = "v1.36.2"
 DEFAULT_NODES: Final = 3
 
 _CONDITIONS: Final = (

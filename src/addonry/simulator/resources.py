@@ -1,7 +1,7 @@
 """Which resources a cluster serves.
 
-`BUILT_IN` is what a plain Kubernetes 1.36 serves, as a table of facts taken from its discovery documents; a custom
-resource definition adds its own to one cluster's `Served`. Left out on purpose, and not announced by discovery either,
+`BUILT_IN` is what a plain Kubernetes 1.36 serves, as a table of facts taken from its discovery documents; `versions`
+says what older and newer ones serve instead, and a custom resource definition adds its own to one cluster's `Served`. Left out on purpose, and not announced by discovery either,
 are the resources and subresources that nothing here gives a meaning to (bindings, exec, proxies, token reviews, the
 events.k8s.io view of Events). To add a resource, add a line.
 """
@@ -9,8 +9,11 @@ events.k8s.io view of Events). To add a resource, add a line.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
+
+from addonry.simulator.versions import DEFAULT_VERSION, ERAS, is_served, minor_of
 
 ALL_VERBS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 STATUS_VERBS: Final = ("get", "patch", "update")
@@ -160,6 +163,8 @@ class Resource:
     verbs: tuple[str, ...] = ALL_VERBS
     has_generation: bool = False
     list_kind: str = ""
+    # The group version whose types an older version of a built-in group has.
+    typed_as: str = ""
     # Of custom resources only: their definition's columns, schema and scale paths.
     columns: tuple[Column, ...] | None = None
     openapi_schema: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
@@ -172,6 +177,11 @@ class Resource:
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def types(self) -> str:
+        """The group version under which the types of a built-in resource are known."""
+        return self.typed_as or self.api_version
 
     @property
     def qualified(self) -> str:
@@ -220,7 +230,27 @@ def _verbs(word: str) -> tuple[str, ...]:
 
 
 BUILT_IN: Final[tuple[Resource, ...]] = tuple(_parsed())
-_BUILT_IN_BY_PATH: Final = {(r.group, r.version, r.plural): r for r in BUILT_IN}
+
+
+@lru_cache
+def built_ins(minor: int) -> tuple[Resource, ...]:
+    """What Kubernetes 1.*minor* serves by itself, the preferred version of each resource first."""
+    present = [r for r in BUILT_IN if is_served(r.api_version, r.plural, minor)]
+    return (*present, *(resource for resource in _older_versions() if is_served(resource.api_version, "", minor)))
+
+
+def _older_versions() -> Iterator[Resource]:
+    for era in ERAS:
+        if era.typed_as:
+            version = era.group_version.rpartition("/")[2]
+            for resource in BUILT_IN:
+                if resource.api_version == era.typed_as:
+                    yield replace(resource, version=version, typed_as=era.typed_as)
+
+
+@lru_cache
+def _by_path(minor: int) -> dict[tuple[str, str, str], Resource]:
+    return {(r.group, r.version, r.plural): r for r in built_ins(minor)}
 
 
 def built_in(group: str, plural: str) -> Resource:
@@ -231,21 +261,27 @@ def built_in(group: str, plural: str) -> Resource:
 class Served:
     """The resources of one cluster: the built-in ones and those of its custom resource definitions."""
 
-    def __init__(self) -> None:
+    def __init__(self, kubernetes_version: str = DEFAULT_VERSION) -> None:
+        self._minor = minor_of(kubernetes_version)
         self._custom: dict[str, tuple[Resource, ...]] = {}
         self._custom_by_path: dict[tuple[str, str, str], Resource] = {}
         self.revision = 0  # counts changes, so that discovery documents can be kept until it moves
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         path = (group, version, plural)
-        return _BUILT_IN_BY_PATH.get(path) or self._custom_by_path.get(path)
+        return _by_path(self._minor).get(path) or self._custom_by_path.get(path)
+
+    def become(self, kubernetes_version: str) -> None:
+        """Serve what another version of Kubernetes does."""
+        self._minor = minor_of(kubernetes_version)
+        self.revision += 1
 
     def storage_of(self, key: ResourceKey) -> Resource | None:
         """Any version of the resource kept under *key*, the preferred one first."""
         return next((r for r in self if r.key == key), None)
 
     def __iter__(self) -> Iterator[Resource]:
-        yield from BUILT_IN
+        yield from built_ins(self._minor)
         for resources in self._custom.values():
             yield from resources
 

@@ -24,9 +24,10 @@ from addonry.simulator.clock import Clock, RealClock, SteppedClock
 from addonry.simulator.cluster import SimulatedCluster
 from addonry.simulator.messages import Request, Response, text_response
 from addonry.simulator.objects import Schemas
-from addonry.simulator.population import DEFAULT_NODES, DEFAULT_VERSION
+from addonry.simulator.population import DEFAULT_NODES
 from addonry.simulator.tls import Certificates, issue
 from addonry.simulator.trouble import ConnectionRefused
+from addonry.simulator.versions import DEFAULT_VERSION
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -265,9 +266,11 @@ class Simulator:
             known = ", ".join(self._running_app().clusters)
             raise KeyError(f"There is no simulated cluster {name!r}; there are {known}.") from None
 
-    def add(self, name: str, *, snapshot: Mapping[str, Any] | None = None) -> SimulatedCluster:
-        """One more cluster, empty or a copy of the one a snapshot was taken of."""
-        return self.call(lambda: self._add(name, snapshot))
+    def add(
+        self, name: str, *, kubernetes_version: str = "", snapshot: Mapping[str, Any] | None = None
+    ) -> SimulatedCluster:
+        """One more cluster, empty or a copy of the one a snapshot was taken of; the version is that of the snapshot."""
+        return self.call(lambda: self._add(name, kubernetes_version, snapshot))
 
     def call(self, action: Callable[[], T]) -> T:
         """Run *action* on the simulator's loop; the way to touch the inside of a cluster from another thread."""
@@ -335,7 +338,7 @@ class Simulator:
             )
             self._server = _Server(config)
             for number in range(1, self._count + 1):
-                self._add(f"sim-{number}", None)
+                self._add(f"sim-{number}")
             try:
                 serving = asyncio.ensure_future(self._server.serve(sockets=[listener]))
                 while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
@@ -354,7 +357,9 @@ class Simulator:
         self._app.stop()
         self._server.should_exit = True
 
-    def _add(self, name: str, snapshot: Mapping[str, Any] | None) -> SimulatedCluster:
+    def _add(
+        self, name: str, kubernetes_version: str = "", snapshot: Mapping[str, Any] | None = None
+    ) -> SimulatedCluster:
         app = self._running_app()
         if name in app.clusters:
             raise ValueError(f"There is a simulated cluster {name!r} already; choose another name.")
@@ -363,7 +368,7 @@ class Simulator:
             server=f"{self.url}/clusters/{name}",
             clock=self.clock,
             schemas=self._schemas,
-            kubernetes_version=self._version,
+            kubernetes_version=kubernetes_version or self._version,
             nodes=self._nodes,
             require_token=self._tls,
             certificate_authority=self._certificates.authority if self._certificates else None,

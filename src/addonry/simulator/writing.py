@@ -263,7 +263,7 @@ class Writer:
     def schema_of(self, resource: Resource) -> TypeSchema | None:
         """What is known of the fields of the resource."""
         if not resource.is_custom:
-            return self.schemas.of(resource.api_version, resource.kind)
+            return self.schemas.of(resource.types, resource.kind)
         name = f"{resource.api_version}/{resource.kind}"
         known = self._custom.get(name)
         if known is None or known.source is not resource.openapi_schema:
