@@ -194,3 +194,22 @@ LABELS = [
 @pytest.mark.parametrize(("label", "parts"), LABELS)
 def test_a_chart_label_is_split_into_name_and_version(label, parts):
     assert split_chart_label(label) == parts
+
+
+def test_a_found_thing_looks_itself_up_however_much_the_catalog_knows():
+    """300 workloads against 80 entries: each entry's signs are read once, not once for each workload."""
+    reads = []
+
+    class Counted(tuple):
+        __slots__ = ()
+
+        def __iter__(self):
+            reads.append(self)
+            return super().__iter__()
+
+        __contains__ = None
+
+    entries = tuple(an_entry(f"it-{each}", fingerprints=Fingerprints(images=Counted(["a/b"]))) for each in range(80))
+    found = [a_workload(f"workload-{each}", f"example/image-{each}:1") for each in range(300)]
+    assert names(*found, entries=entries) == {}
+    assert len(reads) == 80

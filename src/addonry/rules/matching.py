@@ -1,12 +1,12 @@
 """What was found on a cluster, recognised as components of the catalog; and what an image's name says.
 
 A release is recognised by its chart, a plain workload by kind and name or by its image. A workload that the catalog
-does not know is no component; a Helm release always is. To recognise by something more, write a function that takes a
-Found and an entry, and name it in SIGNS at the place that says how much it is worth.
+does not know is no component; a Helm release always is. To recognise by something more, let ``signs_of`` tell it of an
+entry, write a function that tells it of a Found, and name that in SIGNS at the place that says how much it is worth.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -83,42 +83,69 @@ class _Match:
 
 
 def _matches(found: tuple[Found, ...], entries: tuple[CatalogEntry, ...]) -> Iterable[_Match]:
+    known = _index(entries)
     for each in found:
-        entry = next((entry for sign in SIGNS for entry in entries if sign(each, entry)), None)
+        signs = (sign for read in SIGNS for sign in read(each))
+        entry = next((known[sign] for sign in signs if sign in known), None)
         if entry is not None or each.placement.source is SourceKind.HELM:
             yield _Match(each, entry)
 
 
-def _has_chart(found: Found, entry: CatalogEntry) -> bool:
-    is_release = found.placement.source is SourceKind.HELM
-    return is_release and found.chart in _charts_of(entry)
+Sign = tuple[str, ...]
+"""What something is recognised by: ``("chart", name)``, ``("workload", kind, name)`` or ``("image", repository)``."""
 
 
-def _charts_of(entry: CatalogEntry) -> tuple[str, ...]:
-    return (*entry.fingerprints.charts, entry.source.chart) if entry.source else entry.fingerprints.charts
+def signs_of(entry: CatalogEntry) -> Iterator[Sign]:
+    """Everything that *entry* is recognised by. Two entries that share one could not be told apart."""
+    marks = entry.fingerprints
+    charts = (*marks.charts, entry.source.chart) if entry.source else marks.charts
+    yield from (("chart", name) for name in dict.fromkeys(charts))
+    yield from (("workload", kind, name) for kind, name in marks.workloads)
+    yield from (("image", repository) for repository in marks.images)
 
 
-def _is_workload(found: Found, entry: CatalogEntry) -> bool:
+def _index(entries: tuple[CatalogEntry, ...]) -> Mapping[Sign, CatalogEntry]:
+    """Each sign's entry, the first of them where two share it: what was found looks itself up, whatever is known."""
+    index: dict[Sign, CatalogEntry] = {}
+    for entry in entries:
+        for sign in signs_of(entry):
+            index.setdefault(sign, entry)
+    return index
+
+
+def _chart(found: Found) -> Iterator[Sign]:
+    if found.placement.source is SourceKind.HELM:
+        yield ("chart", found.chart)
+
+
+def _workload(found: Found) -> Iterator[Sign]:
     # A release of an unknown chart that merely contains such a workload is somebody's own bundle.
-    is_plain = found.placement.source is SourceKind.WORKLOAD
-    return is_plain and (found.placement.kind, found.placement.name) in entry.fingerprints.workloads
+    if found.placement.source is SourceKind.WORKLOAD:
+        yield ("workload", found.placement.kind, found.placement.name)
 
 
-def _runs_image(found: Found, entry: CatalogEntry) -> bool:
-    is_plain = found.placement.source is SourceKind.WORKLOAD
-    return is_plain and any(_is_image_of(image, entry) for image in found.images)
+def _images(found: Found) -> Iterator[Sign]:
+    if found.placement.source is SourceKind.WORKLOAD:
+        yield from (("image", name) for image in found.images for name in _names_behind_mirrors(image))
 
 
-SIGNS: Final[tuple[Callable[[Found, CatalogEntry], bool], ...]] = (_has_chart, _is_workload, _runs_image)
-"""Signs of a catalog component, the strongest first."""
+SIGNS: Final[tuple[Callable[[Found], Iterable[Sign]], ...]] = (_chart, _workload, _images)
+"""Signs of a catalog component that something found bears, the strongest first."""
+
+
+def _names_behind_mirrors(image: str) -> Iterator[str]:
+    """The repository of *image*, then without each path that a mirror may have put in front.
+
+    The last word alone is not tried: a fingerprint of one word would then fit anybody's image of that name.
+    """
+    name = split_image(image).repository.removeprefix("library/")
+    yield name
+    while "/" in (name := name.partition("/")[2]):
+        yield name
 
 
 def _is_image_of(image: str, entry: CatalogEntry) -> bool:
-    repository = split_image(image).repository.removeprefix("library/")
-    # Mirrors put a path of their own in front. A fingerprint of one word would then fit anybody's image of that name.
-    return any(
-        repository == each or ("/" in each and repository.endswith(f"/{each}")) for each in entry.fingerprints.images
-    )
+    return any(name in entry.fingerprints.images for name in _names_behind_mirrors(image))
 
 
 def _rank(match: _Match) -> tuple[bool, bool, bool, bool, str, str, str]:
