@@ -1,7 +1,8 @@
 """The catalog's component files: one YAML for each component, checked against ``component.schema.json``.
 
 To add a component, add a file to ``components/`` or to the directory named in the settings; a file there replaces
-the packaged one of the same name. To add a field, add it to the schema and to ``_entry``.
+the packaged one of the same name, or adds to it where it says ``extends``. To add a field, add it to the schema and to
+``_entry``.
 """
 
 import json
@@ -42,17 +43,27 @@ _MOST_BYTES: Final = 256 * 1024
 
 
 def read_entries(directories: Iterable[Path]) -> tuple[CatalogEntry, ...]:
-    """The packaged components and those of *directories*, later ones replacing earlier, by name.
+    """The packaged components and those of *directories*, later ones replacing earlier, by name; then what extends them.
 
     Raises InvalidParameter that names the file and the field.
     """
-    found: dict[ComponentName, CatalogEntry] = {}
+    found: dict[str, dict[str, Any]] = {}
+    additions: list[tuple[str, dict[str, Any]]] = []
     packaged = resources.files(__package__).joinpath("components")
     for folder in (packaged, *directories):
         for file in _yaml_files(folder):
-            entry = _read(file)
-            found[entry.name] = entry
-    entries = tuple(sorted(found.values(), key=lambda entry: entry.name))
+            content = _read(file)
+            if "extends" in content:
+                additions.append((file.name, content))
+            else:
+                found[content["name"]] = content
+    for file_name, content in additions:
+        base = found.get(content["extends"])
+        if base is None:
+            message = f"extends {content['extends']!r}, which no file describes"
+            raise InvalidParameter(file_name, message, remedy=_REMEDY)
+        found[content["extends"]] = _extended(base, {**content, "extends": None})
+    entries = tuple(_entry(found[name]) for name in sorted(found))
     _refuse_shared_names(entries)
     _refuse_unknown_requirements(entries)
     return entries
@@ -67,7 +78,23 @@ def _yaml_files(folder: Traversable) -> list[Traversable]:
     return sorted(files, key=lambda file: file.name)
 
 
-def _read(file: Traversable) -> CatalogEntry:
+def _extended(base: Mapping[str, Any], addition: Mapping[str, Any]) -> dict[str, Any]:
+    """*base* with *addition*: lists grow by what they do not hold yet, mappings likewise, everything else is replaced."""
+    result = dict(base)
+    for member, added in addition.items():
+        match result.get(member), added:
+            case _, None:
+                pass
+            case list(present), list():
+                result[member] = [*present, *(each for each in added if each not in present)]
+            case dict(present), dict():
+                result[member] = _extended(present, added)
+            case _:
+                result[member] = added
+    return result
+
+
+def _read(file: Traversable) -> dict[str, Any]:
     try:
         text = file.read_bytes()
     except OSError as error:
@@ -85,7 +112,7 @@ def _read(file: Traversable) -> CatalogEntry:
         )  # each missing member is a problem of its own, told by the same words
         raise InvalidParameter(file.name, "; ".join(list(told)[:5]), remedy=_REMEDY)
     _refuse_what_cannot_be_read(file.name, content)
-    return _entry(content)
+    return content
 
 
 @lru_cache(maxsize=1)
@@ -109,6 +136,8 @@ def _told(problem: "ValidationError") -> str:
             return f"{where}must be {schema.get('description', 'of the form ' + wanted)}"
         case "type", _:
             return f"{where}must be of type {wanted}"
+        case "not", {"required": names}:
+            return f"{where}must not have {' and '.join(names)} here"
         case "enum", list():
             return f"{where}must be one of {', '.join(map(str, wanted))}"
         case "required", list():
@@ -149,7 +178,7 @@ def _entry(content: Mapping[str, Any]) -> CatalogEntry:
         container=workload.get("container", ""),
         tag=workload.get("tag", "{app_version}"),
         ranges=tuple(
-            KubernetesRange(versions=_scope(each), kubernetes=each["range"], evidence=each["evidence"])
+            KubernetesRange(_scope(each), each["range"], each["evidence"], is_tested=each.get("tested", False))
             for each in content.get("kubernetes", ())
         ),
         apis=tuple(content.get("apis", ())),

@@ -59,6 +59,8 @@ class KubernetesRange:
     versions: VersionScope
     kubernetes: str
     evidence: str
+    is_tested: bool = False
+    """Only says what was tested: a version outside of it may well work."""
 
 
 @dataclass(frozen=True, slots=True)

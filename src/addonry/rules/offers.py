@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from addonry.model.catalog import CatalogEntry, Counted, Offer, VersionScope
+from addonry.model.catalog import CatalogEntry, Counted, KubernetesRange, Offer, VersionScope
 from addonry.model.components import Component, SourceKind
 from addonry.model.ids import Version
 from addonry.model.readiness import Facts
@@ -45,9 +45,26 @@ def misfits(offer: Offer, kubernetes: str, entry: CatalogEntry | None) -> str:
     if not _is_within(kubernetes, offer.kubernetes):
         return offer.kubernetes
     for known in entry.ranges if entry else ():
-        if covers(known.versions, offer.version, offer.app_version) and not _is_within(kubernetes, known.kubernetes):
+        if not known.is_tested and _is_outside(offer, kubernetes, known):
             return f"{known.kubernetes} ({known.evidence})"
     return ""
+
+
+def untested(offer: Offer, kubernetes: str, entry: CatalogEntry | None) -> str:
+    """The Kubernetes that *offer* was tested with instead, and who says so; empty when nobody says so."""
+    tested = [
+        known
+        for known in (entry.ranges if entry else ())
+        if known.is_tested and covers(known.versions, offer.version, offer.app_version)
+    ]
+    # Of several who have tested, one that has tested this is enough.
+    if not tested or any(_is_within(kubernetes, known.kubernetes) for known in tested):
+        return ""
+    return "; ".join(f"{known.kubernetes} ({known.evidence})" for known in tested)
+
+
+def _is_outside(offer: Offer, kubernetes: str, known: KubernetesRange) -> bool:
+    return covers(known.versions, offer.version, offer.app_version) and not _is_within(kubernetes, known.kubernetes)
 
 
 def covers(scope: VersionScope, version: str, app_version: str) -> bool:

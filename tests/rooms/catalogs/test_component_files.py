@@ -1,6 +1,7 @@
 """What the packaged catalog knows, and what is said to somebody who writes a component file wrongly."""
 
 import json
+from dataclasses import replace
 from importlib import resources
 
 import jsonschema
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from addonry.catalogs import CatalogSettings, MemoryShelf, open_catalog
+from addonry.model.catalog import KubernetesRange, VersionScope
 from addonry.model.errors import InvalidParameter
 from tests.rooms.catalogs.sites import NOW, a_component
 
@@ -47,6 +49,43 @@ async def test_a_users_file_adds_a_component_or_replaces_one_by_name(tmp_path):
     assert (catalog.entry("mine").release, catalog.entry("mine").namespace) == ("mine", "kube-system")
     assert catalog.entry("dns").namespace == "dns-system"
     assert catalog.entry("kube-dns") is None
+
+
+def an_addition(folder, **more):
+    folder.mkdir(exist_ok=True)
+    (folder / "more.yaml").write_text(yaml.safe_dump(more))
+    return folder
+
+
+async def test_a_users_file_can_add_to_a_component_without_repeating_it(tmp_path):
+    """An import of ranges knows nothing else of the components that it has ranges for."""
+    known = catalog_of().entry("coredns")
+    row = {"versions": "~1.44", "range": ">=1.30-0", "evidence": "https://example.test/tests", "tested": True}
+    release = {"namespace": "dns-system"}
+    folder = an_addition(tmp_path / "mine", extends="coredns", kubernetes=[row], aliases=["dns"], release=release)
+    extended = catalog_of(folder).entry("dns")
+    assert extended.aliases == (*known.aliases, "dns")
+    added = KubernetesRange(VersionScope("~1.44"), ">=1.30-0", "https://example.test/tests", is_tested=True)
+    assert extended.ranges == (*known.ranges, added)
+    assert extended.namespace == "dns-system"
+    assert replace(extended, aliases=known.aliases, ranges=known.ranges, namespace=known.namespace) == known
+    a_component(folder, name="coredns")
+    assert catalog_of(folder).entry("dns").title == "Mine", "the same folder may replace it as well"
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"extends": "nobody"}, "extends 'nobody', which no file describes"),
+        ({"extends": "coredns", "name": "coredns"}, "must not have name here"),
+        ({"extends": "coredns", "colour": "red"}, "unknown fields colour"),
+        ({"extends": "coredns", "requires": ["coredns"]}, "requires itself"),
+    ],
+)
+def test_an_addition_is_held_to_the_same_rules(tmp_path, more, told):
+    with pytest.raises(InvalidParameter) as caught:
+        catalog_of(an_addition(tmp_path / "mine", **more))
+    assert told in str(caught.value)
 
 
 async def test_a_mirror_takes_the_place_of_every_repository():
