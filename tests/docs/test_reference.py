@@ -59,11 +59,11 @@ def test_the_settings_page_has_each_setting_with_its_default_and_meaning():
 def findings() -> dict[str, set[str]]:
     """Each id that may be reported, with the severities it is reported with."""
     found: dict[str, set[str]] = {}
-    sources = [*(ROOT / "src/addonry/rules").glob("*.py"), *(ROOT / "src/addonry/lifecycle").glob("*.py")]
+    sources = [*(ROOT / "src/addonry/rules").rglob("*.py"), *(ROOT / "src/addonry/lifecycle").glob("*.py")]
     for node in (node for file in sources for node in ast.walk(ast.parse(file.read_text()))):
         match node:
-            case ast.Call(func=ast.Name(id="Blocker"), args=[ast.Constant(value=str(name)), *others]):
-                warns = any("WARNS" in ast.dump(each) for each in others)
+            case ast.Call(func=ast.Name(id="Blocker"), args=[ast.Constant(value=str(name)), *others], keywords=named):
+                warns = any("WARNS" in ast.dump(each) for each in (*others, *named))
                 found.setdefault(name, set()).add("warns" if warns else "blocks")
     return found
 

@@ -168,7 +168,7 @@ def test_a_plain_workload_is_compared_by_the_image_tag_an_offer_would_have():
 
 
 def test_every_finding_has_a_row_in_the_reference():
-    source = Path("src/addonry/rules/readiness.py").read_text()
+    source = "".join(each.read_text() for each in Path("src/addonry/rules/readiness").glob("*.py"))
     page = Path("docs/reference/checks.md").read_text()
     named = set(re.findall(r'Blocker\(\s*"(\w+)"', source))
     assert named

@@ -1145,6 +1145,7 @@ async def test_components_are_told_with_their_owner_and_findings(client):
             "severity": "blocks",
             "message": "Task T-1 is running on it.",
             "remedy": "Wait until it has ended.",
+            "evidence": [],
         }
     ]
     assert (ingress["task"]["state"], ingress["task"]["percent"], ingress["task"]["stall"]) == ("running", 40, "")

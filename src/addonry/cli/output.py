@@ -91,9 +91,21 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else " " if char in "\n\r\t" else "" for char in text)
 
 
+EVIDENCE_SHOWN = 3
+"""Of what was seen, how much a table has room for."""
+
+
 def lines_of(name: str, findings: Iterable[Mapping[str, Any]]) -> list[str]:
-    """A line for each finding: what is the matter, and what to do."""
-    return [f"  {name}: {each['message']} {each['remedy']}".rstrip() for each in findings]
+    """A line for each finding: what is the matter, and what to do; below it what was seen, where that says more."""
+    lines = []
+    for each in findings:
+        lines.append(f"  {name}: {each['message']} {each['remedy']}".rstrip())
+        # A service older than this command has no such member; a long list is told whole in JSON.
+        seen = list(each.get("evidence") or ())
+        if seen:
+            more = f", and {len(seen) - EVIDENCE_SHOWN} more (-o json)" if len(seen) > EVIDENCE_SHOWN else ""
+            lines.append(f"    seen: {', '.join(seen[:EVIDENCE_SHOWN])}{more}")
+    return lines
 
 
 def _print_rich(table: Table) -> None:

@@ -25,6 +25,8 @@ class Blocker:
     message: str
     remedy: str
     severity: Severity = Severity.BLOCKS
+    evidence: tuple[str, ...] = ()
+    """What was seen, for who does not believe the sentence: objects, numbers, the page that says so."""
 
 
 @dataclass(frozen=True, slots=True)

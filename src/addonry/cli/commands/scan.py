@@ -110,6 +110,8 @@ def _told(seen: "Scan", problems: dict[str, str], target: str) -> dict[str, Any]
 
 def _component(status: "ComponentStatus") -> dict[str, Any]:
     """One component, with the members that the API's ListClusterComponents gives it."""
+    from addonry.gateway.findings import finding_shape
+
     assert status.component is not None, "a scan tells of what is there"
     found, readiness = status.component.found, status.readiness
     return {
@@ -128,10 +130,7 @@ def _component(status: "ComponentStatus") -> dict[str, Any]:
         "ready": readiness.is_ready,
         "can_upgrade": readiness.can_upgrade,
         "target": _target(status),
-        "findings": [
-            {"id": each.id, "severity": each.severity.value, "message": each.message, "remedy": each.remedy}
-            for each in readiness.findings
-        ],
+        "findings": [finding_shape(each) for each in readiness.findings],
     }
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from addonry.gateway import vocabulary
 from addonry.gateway.codec import write_json
+from addonry.gateway.findings import FindingShape, finding_shape
 from addonry.gateway.operation import Call, Encoded, Kind, Level, Parameter, Registry
 from addonry.gateway.operations.envelope import Free
 from addonry.lifecycle import ComponentStatus
@@ -486,15 +487,6 @@ def _instance(name: str, status: ComponentStatus) -> Instance:
 # Addonry's own
 
 
-class FindingShape(TypedDict):
-    """One finding of a readiness check."""
-
-    id: str
-    severity: str
-    message: str
-    remedy: str
-
-
 class ComponentTask(TypedDict):
     """The newest task of a component."""
 
@@ -578,10 +570,7 @@ def _component(status: ComponentStatus) -> ComponentShape:
         "ready": status.readiness.is_ready,
         "can_upgrade": status.readiness.can_upgrade,
         "target": next_version(status) if status.readiness.target else "",
-        "findings": [
-            {"id": each.id, "severity": each.severity, "message": each.message, "remedy": each.remedy}
-            for each in status.readiness.findings
-        ],
+        "findings": [finding_shape(each) for each in status.readiness.findings],
         "observed_at": vocabulary.moment(status.component.observed_at if status.component else None),
         "task": _task(status.task, status.change),
     }
