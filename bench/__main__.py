@@ -17,6 +17,7 @@ from uuid import uuid4
 from addonry.gateway.signing import sign_request
 from addonry.simulator import Simulator
 from addonry.simulator.charts import ChartRepository, find_charts, pack
+from bench.engine import bench_moves, bench_restart, bench_tasks
 from bench.measure import cpu_of_command, cpu_seconds, python, resident_mib, seconds
 from tests.scenario.test_first_upgrade import finished, ready, register, upgrade
 from tests.support.helm import helm
@@ -222,6 +223,9 @@ BENCHES: dict[str, Callable[[], None]] = {
     "status": bench_status,
     "upgrade": bench_upgrade,
     "throughput": bench_throughput,
+    "tasks": lambda: bench_tasks(tell),
+    "moves": lambda: bench_moves(tell),
+    "restart": lambda: bench_restart(tell),
 }
 
 if __name__ == "__main__":
