@@ -61,8 +61,12 @@ class TaskLog(Protocol):
         """Id, run and cluster of every task that is queued or running, oldest first."""
         ...
 
-    async def requeue(self, task: TaskId, *, run: int, enqueue: "Callable[[Connection, int], None]") -> bool:
-        """Raise the task's run from *run* by one and call *enqueue* with it in the same transaction."""
+    async def requeue(
+        self, runs: "Sequence[tuple[TaskId, int, str]]", *, enqueue: "Callable[[Connection, TaskId, int, str], None]"
+    ) -> int:
+        """Raise the run of each task that is still at the run named, and call *enqueue* with its id, its new run and its
+        cluster; all in one transaction. How many there were.
+        """
         ...
 
 

@@ -165,7 +165,9 @@ class Store(Protocol):
         """See ``engine.TaskLog``."""
         ...
 
-    async def requeue(self, task: TaskId, *, run: int, enqueue: "Callable[[Connection, int], None]") -> bool:
+    async def requeue(
+        self, runs: "Sequence[tuple[TaskId, int, str]]", *, enqueue: "Callable[[Connection, TaskId, int, str], None]"
+    ) -> int:
         """See ``engine.TaskLog``."""
         ...
 

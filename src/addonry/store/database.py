@@ -307,14 +307,18 @@ class SqlStore:
         """See ``engine.TaskLog``."""
         return [(TaskId(row.id), row.run, row.cluster) for row in await self._all(queries.UNFINISHED)]
 
-    async def requeue(self, task: TaskId, *, run: int, enqueue: Callable[[Connection, int], None]) -> bool:
+    async def requeue(
+        self, runs: Sequence[tuple[TaskId, int, str]], *, enqueue: Callable[[Connection, TaskId, int, str], None]
+    ) -> int:
         """See ``engine.TaskLog``."""
 
-        def work(connection: Connection) -> bool:
-            if not connection.execute(queries.REQUEUE, {"which": task, "of_run": run}).rowcount:
-                return False
-            enqueue(connection, run + 1)
-            return True
+        def work(connection: Connection) -> int:
+            count = 0
+            for task, run, cluster in runs:
+                if connection.execute(queries.REQUEUE, {"which": task, "of_run": run}).rowcount:
+                    enqueue(connection, task, run + 1, cluster)
+                    count += 1
+            return count
 
         return await self._database.write(work)
 

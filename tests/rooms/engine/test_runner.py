@@ -176,7 +176,7 @@ class TestTheUsualWay:
 
     async def test_a_run_that_is_superseded_does_nothing(self, store: Store) -> None:
         await submit(store)
-        assert await store.requeue(a_task().id, run=1, enqueue=lambda _connection, _run: None)
+        assert await store.requeue([(a_task().id, 1, a_task().cluster)], enqueue=lambda *_: None) == 1
         journal = Journal()
         await run(store, journal)
         assert journal.lines == []

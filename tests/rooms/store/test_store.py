@@ -386,9 +386,10 @@ class TestTasks:
         await registered.submit(a_task(), [], nothing)
         runs = []
         assert await registered.unfinished() == [(a_task().id, 1, a_task().cluster)]
-        assert await registered.requeue(a_task().id, run=1, enqueue=lambda _connection, run: runs.append(run))
-        assert not await registered.requeue(a_task().id, run=1, enqueue=lambda _connection, run: runs.append(run))
-        assert runs == [2]
+        known = [(a_task().id, 1, a_task().cluster), (TaskId("T-never"), 1, a_task().cluster)]
+        assert await registered.requeue(known, enqueue=lambda _connection, *run: runs.append(run)) == 1
+        assert await registered.requeue(known, enqueue=lambda _connection, *run: runs.append(run)) == 0
+        assert runs == [(a_task().id, 2, a_task().cluster)]
         assert await registered.unfinished() == [(a_task().id, 2, a_task().cluster)]
         assert await registered.claim(a_task().id, run=1, claim="old") is None
 
