@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
-from addonry.rules.versions import newest, satisfies
+from addonry.rules.versions import admits, newest
 from addonry.simulator.charts import ChartRepository, ChartsMissing, find_charts, pack
 
 DEMO_KUBERNETES = ["1.34.0", "1.36.2", "1.37.4"]
@@ -41,7 +41,7 @@ def by_name(packed):
 
 
 def newest_fitting(charts, kubernetes):
-    fitting = {chart.version: chart for chart in charts if satisfies(kubernetes, chart.kubernetes)}
+    fitting = {chart.version: chart for chart in charts if admits(chart.kubernetes, kubernetes)}
     return fitting[newest(fitting)]
 
 

@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from addonry.model.catalog import CatalogEntry, Counted, KubernetesRange, Offer, VersionScope
+from addonry.model.catalog import CatalogEntry, Counted, KubernetesRange, Offer, PathRule, VersionScope
 from addonry.model.components import Component, SourceKind
 from addonry.model.ids import Version
 from addonry.model.readiness import Facts
-from addonry.rules.versions import ConstraintError, is_newer, is_prerelease, same_version, satisfies
+from addonry.rules.paths import Way, counted, way
+from addonry.rules.versions import ConstraintError, admits, is_newer, is_prerelease, same_version, satisfies
 
 TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
@@ -42,7 +43,7 @@ def fits(offer: Offer, kubernetes: str, entry: CatalogEntry | None) -> bool:
 
 def misfits(offer: Offer, kubernetes: str, entry: CatalogEntry | None) -> str:
     """The Kubernetes that *offer* needs instead, and who says so; empty when it fits."""
-    if not _is_within(kubernetes, offer.kubernetes):
+    if not _admits(offer.kubernetes, kubernetes):
         return offer.kubernetes
     for known in entry.ranges if entry else ():
         if not known.is_tested and _is_outside(offer, kubernetes, known):
@@ -58,13 +59,13 @@ def untested(offer: Offer, kubernetes: str, entry: CatalogEntry | None) -> str:
         if known.is_tested and covers(known.versions, offer.version, offer.app_version)
     ]
     # Of several who have tested, one that has tested this is enough.
-    if not tested or any(_is_within(kubernetes, known.kubernetes) for known in tested):
+    if not tested or any(_admits(known.kubernetes, kubernetes) for known in tested):
         return ""
     return "; ".join(f"{known.kubernetes} ({known.evidence})" for known in tested)
 
 
 def _is_outside(offer: Offer, kubernetes: str, known: KubernetesRange) -> bool:
-    return covers(known.versions, offer.version, offer.app_version) and not _is_within(kubernetes, known.kubernetes)
+    return covers(known.versions, offer.version, offer.app_version) and not _admits(known.kubernetes, kubernetes)
 
 
 def covers(scope: VersionScope, version: str, app_version: str) -> bool:
@@ -74,6 +75,13 @@ def covers(scope: VersionScope, version: str, app_version: str) -> bool:
     """
     counted = app_version if scope.of is Counted.APP else version
     return not scope.constraint or (bool(counted) and _is_within(counted, scope.constraint))
+
+
+def _admits(constraint: str, kubernetes: str) -> bool:
+    try:
+        return admits(constraint, kubernetes)
+    except ConstraintError:
+        return False
 
 
 def _is_within(version: str, constraint: str) -> bool:
@@ -105,6 +113,35 @@ def newer_offers(facts: Facts) -> tuple[Offer, ...]:
     return tuple(offer for offer in offers if is_newer(version_of(offer, facts.component, facts.entry), than=installed))
 
 
+def fitting_offers(facts: Facts) -> tuple[Offer, ...]:
+    """Those of ``newer_offers`` that fit, newest first."""
+    return tuple(offer for offer in newer_offers(facts) if fits(offer, facts.kubernetes, facts.entry))
+
+
 def next_offer(facts: Facts) -> Offer | None:
-    """The newest version that fits and is newer than the installed one."""
-    return next((offer for offer in newer_offers(facts) if fits(offer, facts.kubernetes, facts.entry)), None)
+    """What to upgrade to next: the newest version that fits, or the first hop on the way there."""
+    ways = (way_to(facts, offer) for offer in fitting_offers(facts))
+    return next((found.hops[0] for found in ways if found.hops), None)
+
+
+def way_to(facts: Facts, wanted: Offer) -> Way:
+    """How to come to *wanted*, by versions that fit this cluster. Whether *wanted* itself fits is not asked."""
+    rule = facts.entry.path if facts.entry else None
+    if rule is None or facts.component is None:
+        return Way((wanted,))
+    known = tuple(proposable(facts.offers))
+    return way(rule, _counted(facts, rule), wanted, by=fitting_offers(facts), known=known)
+
+
+def _counted(facts: Facts, rule: PathRule) -> str:
+    """The installed one of the two numbers that *rule* counts; empty when it is not known."""
+    component = facts.component
+    if component is None:
+        return ""
+    offer = find_offer(facts, component.version)
+    if offer is not None:
+        return counted(rule, offer)
+    is_workload = component.found.placement.source is SourceKind.WORKLOAD
+    if rule.of is Counted.APP:
+        return component.version if is_workload else component.found.app_version
+    return "" if is_workload else component.version

@@ -1,12 +1,13 @@
-"""Which of two versions is newer, and whether a Kubernetes version satisfies a chart's constraint.
+"""Which of two versions is newer, and whether a version is within a constraint.
 
 Two questions with two answers:
 
 * **Order** (``version_key``, ``is_newer``, ``newest``) takes every form that components' versions come in:
   semantic versions, four-part numbers with commit and vendor suffix, image tags, words such as ``latest``.
   Nothing is refused; what has no number sorts below everything that has one.
-* **Constraints** (``satisfies``) follow the library Helm uses, https://github.com/Masterminds/semver, with one
-  deliberate deviation, told at ``satisfies``. ``tests/rules/test_versions.py`` asks Helm itself.
+* **Constraints** follow the library Helm uses, https://github.com/Masterminds/semver: ``admits`` for a chart's word on
+  the cluster, ``satisfies`` for what the catalog says of a component's own versions.
+  ``tests/rules/test_constraints.py`` asks Helm itself.
 
 To teach the order one more vendor, add its word to ``_VENDOR``; one more operator goes into ``_OPERATORS``.
 """
@@ -58,6 +59,15 @@ def same_version(one: str, other: str) -> bool:
 def is_prerelease(version: str) -> bool:
     """Whether *version* comes before a release (``-rc.1``, ``-alpha``); Helm offers such only when asked to."""
     return bool(_parse(version).prerelease)
+
+
+def major_minor(version: str) -> tuple[int, int] | None:
+    """The first two numbers of *version*, 0 where there is no second; None when it has none at all."""
+    numbers = _parse(version).numbers
+    if numbers is None:
+        return None
+    major, minor, *_ = (*numbers, 0, 0)
+    return major, minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,47 +154,78 @@ def _without_v(version: str) -> str:
 # Constraints
 
 
-def satisfies(kubernetes_version: str, constraint: str) -> bool:
-    """Whether a cluster of *kubernetes_version* is within a chart's ``kubeVersion`` constraint.
+def admits(constraint: str, kubernetes: str) -> bool:
+    """Whether Helm would install a chart with the ``kubeVersion`` *constraint* on a cluster of version *kubernetes*.
 
     An empty constraint admits every cluster; a version that cannot be read is admitted by no other. Raises
-    ConstraintError for a constraint that Helm could not read either.
+    ConstraintError for a constraint that Helm cannot read either.
 
-    Differs from Helm on purpose: of a cluster's version only ``-alpha``, ``-beta`` and ``-rc`` make a pre-release.
-    Helm takes ``v1.25.9-eks-0a21954`` for a pre-release of 1.25.9, which ``>=1.21.0`` does not admit
-    (https://github.com/FairwindsOps/charts/issues/1221); we compare what that cluster really is, 1.25.9.
+    As Helm 4 does it, only the three numbers of a cluster's version count: ``v1.25.9-eks-0a21954`` is 1.25.9, and so is
+    ``v1.25.9-rc.1``. (Helm 3 took every suffix for a pre-release, which ``>=1.21.0`` did not admit:
+    https://github.com/FairwindsOps/charts/issues/1221.) A minor alone, as people name the Kubernetes they want next,
+    stands for all its patches: it is enough that one of them is admitted.
+    """
+    if not constraint:
+        return True
+    alternatives = _read_constraint(constraint)
+    release = _read_release(kubernetes)
+    if release is None:
+        return False
+    is_minor = _MINOR.fullmatch(kubernetes.strip()) is not None
+    releases = _patches_of(release, alternatives) if is_minor else [(*release[:3], _RELEASE)]
+    return any(alternative.admits(each) for alternative in alternatives for each in releases)
+
+
+def satisfies(version: str, constraint: str) -> bool:
+    """Whether a component's *version* is within *constraint*.
+
+    An empty constraint is satisfied by every version; a version that cannot be read satisfies no other. Raises
+    ConstraintError. Only ``-alpha``, ``-beta`` and ``-rc`` make a pre-release: any other suffix names a build
+    (``v1.11.4-eksbuild.2``) or a variant, which is as old as what it was built from.
     """
     if not constraint.strip():
         return True
     alternatives = _read_constraint(constraint)
-    release = _read_kubernetes(kubernetes_version)
+    release = _read_release(version)
     return release is not None and any(alternative.admits(release) for alternative in alternatives)
 
 
 _Release = tuple[int, int, int, _Prerelease]
 
-_KUBERNETES: Final = re.compile(
+_MINOR: Final = re.compile(r"v?[0-9]+\.[0-9]+")
+_RELEASE_TEXT: Final = re.compile(
     r"v?([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?(?![0-9])(?:-((?:alpha|beta|rc)[0-9A-Za-z.-]*))?"
 )
 
 
-def _read_kubernetes(version: str) -> _Release | None:
-    match = _KUBERNETES.match(version.strip()[:_MOST_CHARACTERS])
+def _read_release(version: str) -> _Release | None:
+    match = _RELEASE_TEXT.match(version.strip()[:_MOST_CHARACTERS])
     if match is None:
         return None
     major, minor, patch, prerelease = match.groups()
     return (int(major), int(minor), int(patch or 0), _prerelease_key(prerelease or ""))
 
 
+def _patches_of(minor: _Release, alternatives: tuple["_Alternative", ...]) -> list[_Release]:
+    """Patches of *minor* such that when none of these is admitted, none is: the first, and those around each bound."""
+    around = {0}
+    for alternative in alternatives:
+        for span in alternative.spans:
+            for bound in (span.low, span.high):
+                if bound is not None and bound[:2] == minor[:2]:
+                    around |= {max(bound[2] - 1, 0), bound[2], bound[2] + 1}
+    return [(minor[0], minor[1], patch, _RELEASE) for patch in sorted(around)]
+
+
 def minor_of(kubernetes_version: str) -> str:
     """``1.36`` of ``v1.36.2+k3s1``; empty for what is no Kubernetes version."""
-    release = _read_kubernetes(kubernetes_version)
+    release = _read_release(kubernetes_version)
     return f"{release[0]}.{release[1]}" if release else ""
 
 
 def minor_after(kubernetes_version: str) -> str:
     """The minor that a cluster may be upgraded to next, one up; empty for what is no Kubernetes version."""
-    release = _read_kubernetes(kubernetes_version)
+    release = _read_release(kubernetes_version)
     return f"{release[0]}.{release[1] + 1}" if release else ""
 
 
@@ -239,9 +280,10 @@ def _equal(bound: _Bound) -> _Span:
 
 
 def _not_equal(bound: _Bound) -> _Span:
-    # Of !=* Helm takes the zeros that stand for the wildcard as given, so only 0.0.0 is not admitted.
-    # (Of !=1.25-0, which nobody writes, it compares nothing but the pre-release; we leave out all of 1.25.)
-    span = _Span(bound.release, bound.release, with_high=True) if bound.given == 0 else _equal(bound)
+    # Of !=* Helm takes the zeros that stand for the wildcard as given, so only 0.0.0 is not admitted. Of !=1.25-0 it
+    # compares nothing but the pre-release, so that the releases of 1.25 are.
+    is_exact = bound.given == 0 or (bound.given == 2 and bound.release[3] != _RELEASE)
+    span = _Span(bound.release, bound.release, with_high=True) if is_exact else _equal(bound)
     return _Span(span.low, span.high, with_high=span.with_high, outside=True)
 
 
@@ -306,15 +348,23 @@ _VERSION: Final = re.compile(
     rf"v?({_NUMBER})(?:\.({_NUMBER}))?(?:\.({_NUMBER}))?"
     r"(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
 )
-_TO: Final = re.compile(r"\s+-\s+")
 _AND: Final = re.compile(r"\s*,|\s+")
+# The bounds of a range, with the library's own slip: its class for numbers holds the bar too, so that without blanks
+# around it ``||`` is taken for a part of a bound (rangeRegex of Masterminds/semver, constraints.go).
+_SLIPPING: Final = (
+    r"v?[0-9xX*|]+(?:\.[0-9xX*|]+){0,2}"
+    r"(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
+)
+_RANGE: Final = re.compile(rf"\s*({_SLIPPING})\s+-\s+({_SLIPPING})\s*")
 
 
 @lru_cache(maxsize=1024)
 def _read_constraint(constraint: str) -> tuple[_Alternative, ...]:
     if len(constraint) > _MOST_CHARACTERS:
         raise ConstraintError(constraint, f"longer than {_MOST_CHARACTERS} characters")
-    return tuple(_read_alternative(part, constraint) for part in constraint.split("||"))
+    # Ranges are rewritten before alternatives are told apart: so does the library, and it makes a difference.
+    rewritten = _RANGE.sub(r">= \1, <= \2 ", constraint)
+    return tuple(_read_alternative(part, constraint) for part in rewritten.split("||"))
 
 
 def _read_alternative(part: str, whole: str) -> _Alternative:
@@ -328,14 +378,7 @@ def _read_alternative(part: str, whole: str) -> _Alternative:
         version, at = _expect(_VERSION, text, at, whole)
         bound = _read_bound(version, whole)
         bounds.append(bound)
-        to = _TO.match(text, at) if operator[1] == "" else None
-        if to is None:
-            spans.append(_OPERATORS[operator[1]](bound))
-        else:
-            version, at = _expect(_VERSION, text, to.end(), whole)
-            upper = _read_bound(version, whole)
-            bounds.append(upper)
-            spans += [_at_least(bound), _at_most(upper)]
+        spans.append(_OPERATORS[operator[1]](bound))
         if at == len(text):
             return _Alternative(tuple(spans), with_prereleases=any(each.release[3] != _RELEASE for each in bounds))
         _, at = _expect(_AND, text, at, whole)

@@ -34,6 +34,8 @@ from addonry.rules.readiness.versions import (
     is_newer_version,
     is_offered,
     outlives_upgrade,
+    skips_no_version,
+    way_is_open,
 )
 
 Check = Callable[[Facts, Offer | None], Blocker | None]
@@ -86,6 +88,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     workloads_are_healthy,
     values_are_valid,
     explain_no_target,
+    way_is_open,
     is_known,
     catalog_is_fresh,
     was_made_by_hand,
@@ -97,7 +100,7 @@ CLUSTER_UPGRADE: Final[tuple[Check, ...]] = (outlives_upgrade, is_reachable, no_
 
 FOR: Final[Mapping[TaskKind, tuple[Check, ...]]] = {
     TaskKind.INSTALL: (is_not_installed, has_what_it_requires, *ASKED, *CHECKS),
-    TaskKind.UPGRADE: (is_installed, is_newer_version, *ASKED, *CHECKS),
+    TaskKind.UPGRADE: (is_installed, is_newer_version, skips_no_version, *ASKED, *CHECKS),
     # Other values may be what mends it, so neither its health nor its present values are in the way.
     TaskKind.CONFIGURE: (is_installed, is_a_release, *ASKED, is_reachable, no_task_running, release_is_not_stuck),
     TaskKind.UNINSTALL: (is_installed, is_a_release, is_not_required, is_reachable, no_task_running),

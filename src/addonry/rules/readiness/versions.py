@@ -2,7 +2,7 @@
 
 from addonry.model.catalog import Offer
 from addonry.model.readiness import Blocker, Facts, Severity
-from addonry.rules.offers import find_offer, misfits, newer_offers, next_offer, version_of
+from addonry.rules.offers import find_offer, fitting_offers, misfits, newer_offers, next_offer, version_of, way_to
 from addonry.rules.versions import is_newer
 
 
@@ -24,7 +24,7 @@ def is_offered(facts: Facts, target: Offer | None) -> Blocker | None:
     """There is a version to go to."""
     if target is not None:
         return None
-    refused = explain_no_target(facts, None)
+    refused = explain_no_target(facts, None) or way_is_open(facts, None)
     if refused is None and facts.component is not None and facts.offers:
         return Blocker(
             "NoVersion",
@@ -47,6 +47,42 @@ def fits_kubernetes(facts: Facts, target: Offer | None) -> Blocker | None:
         "KubernetesVersion",
         f"{facts.name} {target.version} needs Kubernetes {needed}; the cluster runs {facts.kubernetes}.",
         "Choose a version that fits, or upgrade the cluster first.",
+    )
+
+
+def skips_no_version(facts: Facts, target: Offer | None) -> Blocker | None:
+    """The wanted version may be gone to at once: the catalog knows of none between that must not be skipped."""
+    rule = facts.entry.path if facts.entry else None
+    if facts.component is None or target is None or rule is None:
+        return None
+    wanted = version_of(target, facts.component, facts.entry)
+    found = way_to(facts, target)
+    if not found.is_long or not is_newer(wanted, than=facts.component.version):
+        return None
+    names = [version_of(offer, facts.component, facts.entry) for offer in found.hops]
+    way = f"go by {', '.join(names[:-1])}" if names else f"no {found.missing} that fits is on offer to go by"
+    return Blocker(
+        "VersionsSkipped",
+        f"From {facts.component.version}, {facts.name} {wanted} cannot be gone to at once: "
+        f"one {rule.by} version at a time ({rule.evidence}); {way}.",
+        f"Go the whole way: addonry upgrade {facts.cluster.name} {facts.name}@{wanted} --wait"
+        if names
+        else f"Choose a version below {found.missing}, or follow the component's own instructions.",
+    )
+
+
+def way_is_open(facts: Facts, target: Offer | None) -> Blocker | None:
+    """Where newer versions fit, one of them can be gone to: which step is missing when none can."""
+    fitting = fitting_offers(facts)
+    if target is not None or not fitting:
+        return None
+    first = fitting[-1]
+    return Blocker(
+        "VersionsSkipped",
+        f"{facts.name} {first.version} fits, and there is no way to it: no {way_to(facts, first).missing} that fits is "
+        "on offer, and none may be skipped.",
+        "Follow the component's own instructions for an upgrade from so far behind.",
+        Severity.WARNS,
     )
 
 
@@ -73,6 +109,8 @@ def explain_no_target(facts: Facts, target: Offer | None) -> Blocker | None:
     if target is not None or facts.entry is None or not facts.kubernetes:
         return None
     newer = newer_offers(facts)
+    if fitting_offers(facts):
+        return None  # something fits; that it cannot be gone to is the business of way_is_open
     if not newer:
         if facts.component is not None or facts.offers:
             return None
