@@ -7,7 +7,7 @@ import contextlib
 import hmac
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -25,11 +25,11 @@ from addonry.simulator.messages import JSON, Request, Response, json_response
 from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES, populate
 from addonry.simulator.resources import Served, built_in
-from addonry.simulator.storage import ObjectKey, Store, new_uid
+from addonry.simulator.storage import Object, ObjectKey, Store, new_uid
 from addonry.simulator.trouble import Trouble
 from addonry.simulator.versions import DEFAULT_VERSION
 from addonry.simulator.webhooks import Answer, AnswerNeeded, ask
-from addonry.simulator.writing import APPLY, Writer
+from addonry.simulator.writing import APPLY, WriteOptions, Writer
 
 _LOGGED_REQUESTS: Final = 10_000
 
@@ -79,7 +79,7 @@ class SimulatedCluster:
         clock: Clock,
         schemas: Schemas,
         kubernetes_version: str = DEFAULT_VERSION,
-        nodes: int = DEFAULT_NODES,
+        nodes: int | Sequence[Object] = DEFAULT_NODES,
         require_token: bool = False,
         certificate_authority: bytes | None = None,
         snapshot: Mapping[str, Any] | None = None,
@@ -150,6 +150,21 @@ class SimulatedCluster:
     def version(self) -> int:
         """The newest resourceVersion, to ask for stale answers with."""
         return self._store.version
+
+    def write(self, obj: Object, *, manager: str, applied: bool) -> None:
+        """Create an object, or apply it with force, as a client of that name would; webhooks must not be in its way.
+
+        Raises ApiError as the client would be refused, and ValueError for a kind that is not served.
+        """
+        resource = next((r for r in self._served if (r.api_version, r.kind) == (obj["apiVersion"], obj["kind"])), None)
+        if resource is None:
+            raise ValueError(f"No {obj['kind']} of {obj['apiVersion'] or 'an unnamed version'} is served.")
+        namespace, name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+        options = WriteOptions(manager=manager, force=applied)
+        if applied:
+            self._writer.patch(resource, ObjectKey(resource.key, namespace, name), obj, APPLY, options)
+        else:
+            self._writer.create(resource, namespace, obj, options)
 
     def export(self) -> dict[str, Any]:
         """A snapshot of all objects, to `load` into other clusters; it shares memory with this one."""

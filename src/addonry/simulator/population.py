@@ -1,4 +1,4 @@
-"""What a new cluster holds: its namespaces and its nodes.
+"""What every new cluster holds: its namespaces and its nodes. What distributions put on top is in `populations`.
 
 Values follow recordings of a real cluster with simulated kubelets. To give new clusters something more, write a
 function that returns (resource, object) pairs and call it in `populate`.
@@ -6,7 +6,7 @@ function that returns (resource, object) pairs and call it in `populate`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,17 +25,22 @@ _CONDITIONS: Final = (
 )
 
 
-def populate(store: Store, *, now: datetime, kubernetes_version: str, nodes: int) -> None:
-    """Put the first objects into an empty store."""
-    for resource, obj in _first_objects(timestamp(now), kubernetes_version, nodes):
+def populate(store: Store, *, now: datetime, kubernetes_version: str, nodes: int | Sequence[Object]) -> None:
+    """Put the first objects into an empty store; *nodes* are so many usual ones, or just these."""
+    if isinstance(nodes, int):
+        nodes = [
+            node_object(number, f"node-{number}", now=now, kubernetes_version=kubernetes_version)
+            for number in range(nodes)
+        ]
+    for resource, obj in _first_objects(timestamp(now), nodes):
         store.put(resource, obj)
 
 
-def _first_objects(now: str, kubernetes_version: str, nodes: int) -> Iterator[tuple[Resource, Object]]:
+def _first_objects(now: str, nodes: Sequence[Object]) -> Iterator[tuple[Resource, Object]]:
     for name in NAMESPACES:
         yield built_in("", "namespaces"), _namespace(name, now)
-    for number in range(nodes):
-        yield built_in("", "nodes"), _node(number, now, kubernetes_version)
+    for node in nodes:
+        yield built_in("", "nodes"), node
     yield built_in("", "services"), _kubernetes_service(now)
 
 
@@ -51,8 +56,12 @@ def _namespace(name: str, now: str) -> Object:
     }
 
 
-def _node(number: int, now: str, kubernetes_version: str) -> Object:
-    name = f"node-{number}"
+def node_object(number: int, name: str, *, now: datetime, kubernetes_version: str) -> Object:
+    """A node with room, ready since *now*; the number decides its addresses and its zone."""
+    return _node(number, name, timestamp(now), kubernetes_version)
+
+
+def _node(number: int, name: str, now: str, kubernetes_version: str) -> Object:
     labels = {
         "beta.kubernetes.io/arch": "amd64",
         "beta.kubernetes.io/os": "linux",

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -20,11 +20,13 @@ from typing import Any, Final, Protocol, Self, TypeVar
 import uvicorn
 import uvloop
 
+from addonry.simulator import populations
 from addonry.simulator.clock import Clock, RealClock, SteppedClock
 from addonry.simulator.cluster import SimulatedCluster
 from addonry.simulator.messages import Request, Response, text_response
 from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES
+from addonry.simulator.storage import Object
 from addonry.simulator.tls import Certificates, issue
 from addonry.simulator.trouble import ConnectionRefused
 from addonry.simulator.versions import DEFAULT_VERSION
@@ -217,6 +219,7 @@ class Simulator:
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._schemas = Schemas.load()
+        self._templates: dict[tuple[str, str], Mapping[str, Any]] = {}
         self.url = ""
 
     # ------------------------------------------------------------------ lifetime
@@ -271,6 +274,17 @@ class Simulator:
     ) -> SimulatedCluster:
         """One more cluster, empty or a copy of the one a snapshot was taken of; the version is that of the snapshot."""
         return self.call(lambda: self._add(name, kubernetes_version, snapshot))
+
+    def template(self, population: str, kubernetes: str = DEFAULT_VERSION) -> Mapping[str, Any]:
+        """A snapshot of a population (`populations.names`), for `add`; built once for each version.
+
+        Raises KeyError for an unknown population, ValueError for a version that is not simulated.
+        """
+        known = populations.read(population)
+        version = known.version(kubernetes)
+        if (population, version) not in self._templates:
+            self._templates[population, version] = self._wait(populations.build(known, version, self._blank))
+        return self._templates[population, version]
 
     def call(self, action: Callable[[], T]) -> T:
         """Run *action* on the simulator's loop; the way to touch the inside of a cluster from another thread."""
@@ -375,6 +389,17 @@ class Simulator:
             snapshot=snapshot,
         )
         return cluster
+
+    def _blank(self, clock: SteppedClock, version: str, nodes: Sequence[Object]) -> SimulatedCluster:
+        """A cluster that nobody can reach, for a template to be made in."""
+        return SimulatedCluster(
+            "template",
+            server=f"{self.url}/clusters/template",
+            clock=clock,
+            schemas=self._schemas,
+            kubernetes_version=version,
+            nodes=nodes,
+        )
 
 
 def _bound(listen: str) -> socket.socket:
