@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
@@ -31,6 +31,13 @@ LEASE_LOST: Final = 75
 
 Living = Callable[[timedelta], frozenset[str]]
 """Takes away the rows of workers that have been silent for so long, and names the others."""
+
+
+Held = Callable[[], Mapping[str, Sequence[str]]]
+"""The runs that workers have taken and not ended, by worker."""
+
+HandOut = Callable[[Sequence[str]], Awaitable[None]]
+"""Lets others take these runs. Bears repeating, and a run that somebody has taken over since is left alone."""
 
 
 class Roll(Protocol):
@@ -149,10 +156,8 @@ class Membership:
             # A worker without work must end as well: it would claim tasks that it may not carry out.
             self._lease.check()
 
-    async def reap_forever(
-        self, held: Callable[[], dict[str, list[str]]], hand_out: Callable[[Sequence[str]], None]
-    ) -> None:
-        """Until canceled: hand out again what dead workers *held*, which are runs by worker."""
+    async def reap_forever(self, held: Held, hand_out: HandOut) -> None:
+        """Until canceled: hand out again what dead workers *held*."""
         while True:
             await self._sleep(self._pulse.reap)
             try:
@@ -162,15 +167,21 @@ class Membership:
             except Exception:
                 log.exception("dead workers could not be looked for; it is tried again")
 
-    async def reap(self, held: Callable[[], dict[str, list[str]]], hand_out: Callable[[Sequence[str]], None]) -> None:
-        """Once. First what is held, then who lives: a worker is on the roll before it claims anything."""
+    async def reap(self, held: Held, hand_out: HandOut) -> None:
+        """Once. First what is held, then who lives: a worker is on the roll before it claims anything.
+
+        Handed out is only what a worker held whose row is gone for good: while the burial is not committed, the worker
+        could come back to life with its next beat. Between the two this process may stand still for long, and another
+        may have handed the same runs out; *hand_out* bears that.
+        """
+        orphans: list[str] = []
 
         def work(living: Living) -> None:
             by_worker = held()
             alive = living(timedelta(seconds=self._pulse.time_to_live))
-            orphans = [run for worker, runs in by_worker.items() if worker not in alive for run in runs]
-            if orphans:
-                log.warning("handing out %d runs of workers that are gone", len(orphans))
-                hand_out(orphans)
+            orphans[:] = [run for worker, runs in by_worker.items() if worker not in alive for run in runs]
 
         await self._roll.alone(work)
+        if orphans:
+            log.warning("handing out %d runs of workers that are gone", len(orphans))
+            await hand_out(orphans)

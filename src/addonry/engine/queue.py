@@ -5,7 +5,7 @@ let a step run twice and its progress would be stored a second time (docs/decisi
 be thrown away at any time; ``worker.reconcile`` rebuilds them from the task rows. All calls to it are in this module:
 ``migrate``, ``launch``, ``workflow``, ``destroy``, and the client's ``register_queue``, ``enqueue_in_transaction``,
 ``list_workflows``,
-``resume_workflows`` and ``delete_workflows`` (https://docs.dbos.dev/python/reference/client).
+``cancel_workflows`` and ``delete_workflows`` (https://docs.dbos.dev/python/reference/client).
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from dbos import DBOS, DBOSClient, DBOSConfig, WorkflowSerializationFormat
@@ -24,7 +25,7 @@ from addonry.engine import EngineSettings, Steps, TaskLog
 from addonry.engine.membership import SHARE_OF_LIFE, Lease, Membership, Roll
 from addonry.engine.runner import LONGEST_PAUSE, Clockwork, Limits, drive
 from addonry.engine.wishes import Ear, Watch
-from addonry.engine.worker import Lanes, executor_id, reconcile, run_id
+from addonry.engine.worker import Lanes, executor_id, hand_out, reconcile, run_id
 from addonry.model.errors import AddonryError, StoreUnavailable
 from addonry.model.ids import TaskId
 
@@ -121,7 +122,9 @@ class DbosEngine:
         if (member := self._membership) is not None:
             self._beside += [
                 asyncio.create_task(member.beat_forever(), name="engine heartbeat"),
-                asyncio.create_task(member.reap_forever(self._held, self._hand_out), name="engine reaper"),
+                asyncio.create_task(
+                    member.reap_forever(self._held, partial(self._hand_out, log)), name="engine reaper"
+                ),
             ]
 
     async def stop(self) -> None:
@@ -262,10 +265,16 @@ class DbosEngine:
                 found.setdefault(each.executor_id or "", []).append(each.workflow_id)
         return found
 
-    def _hand_out(self, runs: Sequence[str]) -> None:
-        """Put runs of a dead worker back into the queue, each into its own partition."""
-        if self._client is not None:
-            self._client.resume_workflows(list(runs), queue_name=QUEUE)
+    async def _hand_out(self, log_of_tasks: TaskLog, runs: Sequence[str]) -> None:
+        """See ``membership.HandOut``. By the number of the run in the task's row, not by the queue's own resume: that
+        would let a process that stood still meanwhile hand a run out from under the worker that has it now.
+        """
+        dead = frozenset(runs)
+        lost = [each for each in await log_of_tasks.unfinished() if run_id(each[0], each[1]) in dead]
+        await hand_out(log_of_tasks, lost, self._enqueue_again)
+        if (client := self._client) is not None:
+            # They free their lanes. Only now: one that is still held is found again, should this process die here.
+            await asyncio.to_thread(client.cancel_workflows, list(runs))
 
     def _forget_finished(self) -> None:
         client = self._client

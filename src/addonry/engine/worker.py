@@ -11,7 +11,7 @@ import secrets
 import socket
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from addonry.engine import TaskLog
@@ -58,10 +58,18 @@ async def reconcile(
     if not unfinished:
         return 0
     live = await live_runs()
-    lost = [each for each in unfinished if run_id(each[0], each[1]) not in live]
+    return await hand_out(log_of_tasks, [each for each in unfinished if run_id(each[0], each[1]) not in live], enqueue)
+
+
+async def hand_out(
+    log_of_tasks: TaskLog,
+    runs: Sequence[tuple[TaskId, int, str]],
+    enqueue: "Callable[[Connection, TaskId, int, str], None]",
+) -> int:
+    """Enqueue each of these tasks under its next run, unless it has left the run named; how many that were."""
     count = 0
-    for first in range(0, len(lost), BATCH):
-        count += await log_of_tasks.requeue(lost[first : first + BATCH], enqueue=enqueue)
+    for first in range(0, len(runs), BATCH):
+        count += await log_of_tasks.requeue(runs[first : first + BATCH], enqueue=enqueue)
     if count:
         log.info("handed out %d unfinished tasks again", count)
     return count

@@ -1,6 +1,6 @@
 """Leases and the roll of workers, with a clock that a test moves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -38,6 +38,7 @@ class ListedRoll:
     away: bool = False
     asked: list[str] = field(default_factory=list)
     busy: bool = False
+    locked: bool = False
 
     async def enter(self, worker: str, _host: str) -> None:
         self.beats[worker] = self.clock.now
@@ -55,7 +56,9 @@ class ListedRoll:
 
     async def alone(self, work: Callable) -> bool:
         if not self.busy:
+            self.locked = True
             work(self._living)
+            self.locked = False
         return not self.busy
 
     def _living(self, life: timedelta) -> frozenset[str]:
@@ -64,6 +67,10 @@ class ListedRoll:
             if self.clock.now - beat > life.total_seconds():
                 del self.beats[worker]
         return frozenset(self.beats)
+
+
+async def nobody(runs: Sequence[str]) -> None:
+    pytest.fail(f"{runs} are somebody's")
 
 
 @pytest.fixture
@@ -128,7 +135,12 @@ async def test_only_the_runs_of_silent_workers_are_handed_out(member, roll, cloc
     roll.beats["slow"] = clock.now - 29
     handed: list[str] = []
     held = {"dead": ["T-1:1"], "slow": ["T-2:1"], "me": ["T-3:1"], "never-seen": ["T-4:1"]}
-    await member.reap(lambda: held, handed.extend)
+
+    async def hand_out(runs: Sequence[str]) -> None:
+        assert not roll.locked, "before its burial is certain, a worker may come back to life"
+        handed.extend(runs)
+
+    await member.reap(lambda: held, hand_out)
     assert sorted(handed) == ["T-1:1", "T-4:1"]
     assert "dead" not in roll.beats
 
@@ -141,7 +153,7 @@ async def test_what_is_held_is_asked_before_who_lives(member, roll):
         roll.asked.append("held")
         return {}
 
-    await member.reap(held, lambda _runs: None)
+    await member.reap(held, nobody)
     assert roll.asked == ["held", "living"]
 
 
@@ -149,4 +161,4 @@ async def test_one_process_reaps_at_a_time(member, roll):
     """Two that hand out one run at once would have it run twice."""
     await member.enter()
     roll.busy = True
-    await member.reap(lambda: {"dead": ["T-1:1"]}, lambda _runs: pytest.fail("somebody else is at it"))
+    await member.reap(lambda: {"dead": ["T-1:1"]}, nobody)
