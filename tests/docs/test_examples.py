@@ -19,7 +19,7 @@ from addonry.settings import Settings
 from addonry.simulator import Simulator
 from tests.docs.conftest import Reader
 from tests.docs.markdown import ROOT, Example, examples, rows, spans
-from tests.support.kubectl import why_not_kubectl
+from tests.support.kubectl import find_kubectl, why_not_kubectl
 from tests.support.waiting import until
 
 README = ROOT / "README.md"
@@ -158,9 +158,12 @@ def test_the_simulated_clusters_of_the_readme_work_word_by_word(tmp_path: Path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "expected"), [("kubectl", "coredns-"), ("helm", "metrics-server")])
 def test_the_foreign_commands_of_the_readme_work_on_simulated_clusters(command, expected, simulated, tmp_path):
-    if shutil.which(command) is None:
+    found = find_kubectl() if command == "kubectl" else shutil.which(command)
+    if found is None:
         pytest.skip(f"README example not run: there is no {command} on this machine")
     reader = Reader(tmp_path)
+    if found != shutil.which(command):
+        (tmp_path / "bin" / command).symlink_to(found)
     (tmp_path / "clusters").mkdir()
     shutil.copy(simulated["clusters"][1]["kubeconfig"], tmp_path / "clusters" / "sim-1.kubeconfig")
     [line] = [
@@ -267,6 +270,9 @@ def test_what_the_trouble_guide_says_of_a_cluster_that_does_not_answer(reader: R
 @pytest.mark.kubectl
 @pytest.mark.skipif(bool(why_not_kubectl()), reason=why_not_kubectl() or "kubectl is here")
 def test_the_guide_to_registering_a_service_account_works_word_by_word(reader: Reader):
+    kubectl = find_kubectl()
+    assert kubectl is not None
+    (reader.place / "bin" / "kubectl").symlink_to(kubectl)
     manifest, _ = examples(CLUSTERS, "yaml")
     (reader.place / "addonry.yaml").write_text(manifest.text)
     applying, registering = shell(CLUSTERS, "A service account")

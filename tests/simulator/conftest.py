@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import Message
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from addonry.simulator import SimulatedCluster, Simulator
-from tests.support.kubectl import why_not_kubectl
+from addonry.simulator import SimulatedCluster, Simulator, SteppedClock
+from tests.support.kubectl import find_kubectl, why_not_kubectl
 
 SPEED = 20.0
 T = TypeVar("T")
@@ -140,6 +140,14 @@ def client(cluster: SimulatedCluster) -> Client:
     return Client(cluster)
 
 
+@pytest.fixture
+def stepped() -> Iterator[tuple[Simulator, Client]]:
+    """A cluster whose time stands still."""
+    clock = SteppedClock(datetime(2026, 11, 23, tzinfo=UTC))
+    with Simulator(clusters=1, clock=clock) as simulator:
+        yield simulator, Client(simulator.cluster("sim-1"))
+
+
 @dataclass(frozen=True)
 class Helm:
     """Helm 4 itself, one child process for each call."""
@@ -191,7 +199,7 @@ def helm(cluster: SimulatedCluster, tmp_path: Path) -> Helm:
 
 @dataclass(frozen=True)
 class Kubectl:
-    """The machine's kubectl with a home and caches of its own."""
+    """kubectl with a home and caches of its own."""
 
     cluster: SimulatedCluster
     home: Path
@@ -221,6 +229,6 @@ def kubectl(cluster: SimulatedCluster, tmp_path: Path) -> Kubectl:
     reason = why_not_kubectl()
     if reason:
         pytest.skip(reason)
-    path = shutil.which("kubectl")
+    path = find_kubectl()
     assert path is not None
     return Kubectl(cluster, tmp_path, path)

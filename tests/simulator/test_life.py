@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
-from addonry.simulator import Simulator, SteppedClock
 from tests.simulator.conftest import Client
 from tests.simulator.manifests import DEPLOYMENTS, PODS, config_map, deployment, new_image, pod_template, workload
 
@@ -26,14 +23,6 @@ def rolled_out(obj):
         and status.get("availableReplicas") == status.get("updatedReplicas") == obj["spec"]["replicas"]
         and status.get("replicas") == obj["spec"]["replicas"]
     )
-
-
-@pytest.fixture
-def stepped():
-    """A cluster whose time stands still."""
-    clock = SteppedClock(datetime(2026, 11, 23, tzinfo=UTC))
-    with Simulator(clusters=1, clock=clock) as simulator:
-        yield simulator, Client(simulator.cluster("sim-1"))
 
 
 def test_a_deployment_rolls_out_and_over(client):
