@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
+import ssl
 import threading
 import urllib.error
+import urllib.request
+from datetime import timedelta
 
 import pytest
+import yaml
 
-from addonry.simulator import Chaos, Kind
-from tests.simulator.manifests import CONFIG_MAPS, config_map
+from addonry.simulator import Chaos, Kind, Simulator
+from tests.simulator.manifests import CONFIG_MAPS, DEPLOYMENTS, config_map, deployment
 from tests.simulator.test_watching import watching
 
 
@@ -190,3 +195,42 @@ def test_a_collection_that_is_deleted_is_recorded_object_by_object(client, clust
         client.post(CONFIG_MAPS, config_map(name) | {"metadata": {"name": name, "labels": {"app": name}}})
     client.delete(f"{CONFIG_MAPS}?labelSelector=app%3Db")
     assert [target.name for target in cluster.requests[-1].targets] == ["b"]
+
+
+def test_a_throttled_client_is_told_how_long_to_wait(client, cluster):
+    """A client that ignores the header makes an overload worse."""
+    cluster.trouble.fail(path="configmaps", status=429, retry_after=7)
+    cluster.trouble.fail(path="configmaps", status=503, retry_after=3)
+    answers = [client("GET", CONFIG_MAPS) for _ in range(3)]
+    assert [(a.status, a.headers.get("Retry-After")) for a in answers] == [(429, "7"), (503, "3"), (200, None)]
+    assert answers[0].body["reason"] == "TooManyRequests"
+
+
+def test_an_expired_certificate_is_refused_by_the_client():
+    """Its clients trust the authority, so what they complain of is the date alone."""
+    with Simulator(clusters=1, tls=True, certificate_life=timedelta(days=-1)) as simulator:
+        cluster = simulator.cluster("sim-1")
+        authority = yaml.safe_load(cluster.kubeconfig())["clusters"][0]["cluster"]["certificate-authority-data"]
+        trusting = ssl.create_default_context(cadata=base64.b64decode(authority).decode())
+        with pytest.raises(urllib.error.URLError, match="certificate has expired"):
+            urllib.request.urlopen(f"{cluster.server}/version", context=trusting, timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("image", "annotations", "seconds"),
+    [
+        ("registry.example/slow:1", {}, 10),
+        ("registry.example/app:1", {"simulated-start-seconds": "25"}, 25),
+        ("registry.example/slow:1", {"simulated-start-seconds": "0.5"}, 0.5),
+    ],
+)
+def test_a_pod_takes_as_long_to_start_as_its_image_or_annotation_says(stepped, image, annotations, seconds):
+    """By image for a version that starts slowly, by annotation for one Pod template."""
+    simulator, client = stepped
+    slow = deployment(image=image, replicas=1)
+    slow["spec"]["template"]["metadata"]["annotations"] = annotations
+    client.post(DEPLOYMENTS, slow)
+    simulator.advance(seconds - 0.4)
+    assert "availableReplicas" not in client.get(f"{DEPLOYMENTS}/web")["status"]
+    simulator.advance(1)
+    assert client.get(f"{DEPLOYMENTS}/web")["status"]["availableReplicas"] == 1

@@ -14,6 +14,8 @@ from addonry.simulator.resources import ResourceKey
 from addonry.simulator.storage import Object, Store
 
 SERVICES: Final = ResourceKey("", "services")
+STORAGE_CLASSES: Final = ResourceKey("storage.k8s.io", "storageclasses")
+DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 _NODE_PORTS: Final = range(30000, 32768)
 
 # Names and suffixes avoid vowels and look-alikes, see https://pkg.go.dev/k8s.io/apimachinery/pkg/util/rand
@@ -140,12 +142,23 @@ def _job(obj: Object, _: Store) -> None:
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": metadata["uid"]}}
 
 
-def _claim(obj: Object, _: Store) -> None:
-    obj.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+def _claim(obj: Object, store: Store) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("volumeMode", "Filesystem")
+    if "storageClassName" not in spec and (name := _default_storage_class(store)):
+        spec["storageClassName"] = name
     finalizers = obj["metadata"].setdefault("finalizers", [])
     if "kubernetes.io/pvc-protection" not in finalizers:
         finalizers.append("kubernetes.io/pvc-protection")
     obj["status"] = {"phase": "Pending"}
+
+
+def _default_storage_class(store: Store) -> str:
+    """See https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass"""
+    for record in store.records(STORAGE_CLASSES):
+        if (record.decode()["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true":
+            return record.key.name
+    return ""
 
 
 def _definition(obj: Object, _: Store) -> None:

@@ -22,6 +22,7 @@ from addonry.simulator.handlers import Api
 from addonry.simulator.kubeconfig import kubeconfig
 from addonry.simulator.life.controllers import start_life
 from addonry.simulator.messages import JSON, Request, Response, json_response
+from addonry.simulator.nodes import joining, node_key, set_ready
 from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES, populate
 from addonry.simulator.resources import Served, built_in
@@ -165,6 +166,22 @@ class SimulatedCluster:
             self._writer.patch(resource, ObjectKey(resource.key, namespace, name), obj, APPLY, options)
         else:
             self._writer.create(resource, namespace, obj, options)
+
+    def add_node(self, name: str, **room: str) -> None:
+        """A node joins, made like the first one; *room* sets what it has to give, as in `cpu="2"`."""
+        joining(self._store, name, room, now=self._clock.now())
+
+    def lose_node(self, name: str) -> None:
+        """The kubelet of a node falls silent: its Pods run on unseen, and are driven out in time."""
+        set_ready(self._store, name, "Unknown", now=self._clock.now())
+
+    def recover_node(self, name: str) -> None:
+        """The kubelet is back."""
+        set_ready(self._store, name, "True", now=self._clock.now())
+
+    def remove_node(self, name: str) -> None:
+        """The node is no more; its Pods are collected after a while."""
+        self._store.remove(node_key(name))
 
     def export(self) -> dict[str, Any]:
         """A snapshot of all objects, to `load` into other clusters; it shares memory with this one."""

@@ -42,6 +42,7 @@ def _first_objects(now: str, nodes: Sequence[Object]) -> Iterator[tuple[Resource
     for node in nodes:
         yield built_in("", "nodes"), node
     yield built_in("", "services"), _kubernetes_service(now)
+    yield built_in("storage.k8s.io", "storageclasses"), _storage_class(now)
 
 
 def _metadata(name: str, now: str, **more: Any) -> dict[str, Any]:
@@ -106,6 +107,16 @@ def _node(number: int, name: str, now: str, kubernetes_version: str) -> Object:
                 "systemUUID": "",
             },
         },
+    }
+
+
+def _storage_class(now: str) -> Object:
+    annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
+    return {
+        "metadata": _metadata("standard", now, annotations=annotations),
+        "provisioner": "simulated.addonry.dev",
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "Immediate",
     }
 
 

@@ -12,6 +12,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, MutableMapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -27,7 +28,7 @@ from addonry.simulator.messages import Request, Response, text_response
 from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES
 from addonry.simulator.storage import Object
-from addonry.simulator.tls import Certificates, issue
+from addonry.simulator.tls import LIFE, Certificates, issue
 from addonry.simulator.trouble import ConnectionRefused
 from addonry.simulator.versions import DEFAULT_VERSION
 
@@ -190,7 +191,7 @@ class Simulator:
     `clusters` is their number (named `sim-1`, `sim-2`, ...); `speed` shortens every simulated wait; a clock given
     instead is used as it is. Each cluster starts empty but for its nodes and namespaces. With `tls` they have
     certificates of an authority of their own and insist on their token; without, clients may leave it out, see
-    `SimulatedCluster`.
+    `SimulatedCluster`. A negative `certificate_life` serves a certificate that has expired.
     """
 
     def __init__(
@@ -204,13 +205,14 @@ class Simulator:
         kubernetes_version: str = DEFAULT_VERSION,
         nodes: int = DEFAULT_NODES,
         tls: bool = False,
+        certificate_life: timedelta = LIFE,
     ) -> None:
         self._count = clusters
         self._listen = listen
         self._charts = charts
         self.clock = clock or RealClock(speed)
         self._version, self._nodes = kubernetes_version, nodes
-        self._tls = tls
+        self._tls, self._certificate_life = tls, certificate_life
         self._certificates: Certificates | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._app: SimulatorApp | None = None
@@ -330,7 +332,7 @@ class Simulator:
             shown = f"[{host}]" if ":" in host else host
             self.url = f"{'https' if self._tls else 'http'}://{shown}:{port}"
             if self._tls:
-                self._certificates = issue(Path(directory), host)
+                self._certificates = issue(Path(directory), host, life=self._certificate_life)
             self._loop = asyncio.get_running_loop()
             self._app = SimulatorApp(charts=self._charts)
             config = uvicorn.Config(

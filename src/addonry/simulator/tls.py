@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-_LIFE: Final = timedelta(days=7)
+LIFE: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,16 @@ class Certificates:
     key_file: Path
 
 
-def issue(directory: Path, host: str) -> Certificates:
-    """An authority and a server certificate for *host*, written to *directory*."""
+def issue(directory: Path, host: str, *, life: timedelta = LIFE) -> Certificates:
+    """An authority and a server certificate for *host*, written to *directory*.
+
+    The certificate of the server is good for *life*; with a negative one it has expired already.
+    """
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Addonry simulated clusters")])
     names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(host))]
     authority = (
-        _builder(authority_name, authority_name, authority_key.public_key())
+        _builder(authority_name, authority_name, authority_key.public_key(), LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
@@ -43,7 +46,7 @@ def issue(directory: Path, host: str) -> Certificates:
     own_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     certificate = (
-        _builder(own_name, authority_name, key.public_key())
+        _builder(own_name, authority_name, key.public_key(), life)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(identifier, critical=False)
@@ -58,7 +61,9 @@ def issue(directory: Path, host: str) -> Certificates:
     return Certificates(authority.public_bytes(serialization.Encoding.PEM), certificate_file, key_file)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, life: timedelta
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -66,8 +71,8 @@ def _builder(subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurve
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + _LIFE)
+        .not_valid_before(now + min(life, timedelta(0)) - timedelta(minutes=5))
+        .not_valid_after(now + life)
     )
 
 

@@ -81,6 +81,7 @@ class _Rule:
     times: int | None = 1  # None is for ever
     seconds: float = 0.0
     version: int = 0  # what a stale answer is as of
+    retry_after: int | None = None
     fraction: float = 1.0
     dice: random.Random = field(default_factory=random.Random)
 
@@ -164,16 +165,17 @@ class Trouble:
         fraction: float = 1.0,
         seed: int = 0,
         body: bytes | None = None,
+        retry_after: int | None = None,
     ) -> None:
         """Answer the next *times* matching requests with *status*; without a body with a plausible `Status`.
 
         *path* is a regular expression; *times* None means until `recover`; of the matching ones only a *fraction* is
-        hit, which ones follows from *seed*.
+        hit, which ones follows from *seed*. *retry_after* is what the header of that name says; a 429 always has one.
         """
         dice = random.Random(seed)  # noqa: S311 - trouble, not a secret
-        self._rules.append(
-            _Rule(method, path_contains, _pattern(path), None, status, body, times, fraction=fraction, dice=dice)
-        )
+        rule = _Rule(method, path_contains, _pattern(path), None, status, body, times, fraction=fraction, dice=dice)
+        rule.retry_after = 1 if retry_after is None and status == 429 else retry_after
+        self._rules.append(rule)
 
     def expire_token(self, *, times: int | None = None) -> None:
         """Credentials are no longer good: 401 for everything."""
@@ -222,7 +224,10 @@ class Trouble:
             rule.take()
             if rule.kind is not None:
                 return await self._befall(rule.kind, request, rule.seconds)
-            return _plausible(rule.status, request) if rule.body is None else Response(rule.status, rule.body, JSON)
+            headers = () if rule.retry_after is None else (("Retry-After", str(rule.retry_after)),)
+            if rule.body is not None:
+                return Response(rule.status, rule.body, JSON, headers)
+            return _plausible(rule.status, request, headers)
         kind = self._roll(request)
         if kind is None or self._chaos is None:
             return None
@@ -281,7 +286,8 @@ class Trouble:
                 request.mark(kind)
                 return None
             case _:
-                return _plausible(_STATUS[kind], request)
+                headers = (("Retry-After", "1"),) if kind is Kind.TOO_MANY else ()
+                return _plausible(_STATUS[kind], request, headers)
 
     async def _stall(self, seconds: float) -> None:
         recoveries = self._recoveries
@@ -331,12 +337,11 @@ _REASONS = {
 }
 
 
-def _plausible(status: int, request: Request) -> Response:
+def _plausible(status: int, request: Request, headers: tuple[tuple[str, str], ...]) -> Response:
     reason, message = _REASONS.get(status, ("", f"status {status} was asked for by the test"))
     if status == 403:
         message = _forbidden(request)
     body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
-    headers = (("Retry-After", "1"),) if status == 429 else ()
     return json_response(body | {"reason": reason, "code": status}, status, headers)
 
 

@@ -11,18 +11,22 @@ from typing import Final
 
 from addonry.simulator.clock import Clock, Timer
 from addonry.simulator.life.apiservices import ApiServices
+from addonry.simulator.life.autoscalers import Autoscalers
 from addonry.simulator.life.crds import Definitions
 from addonry.simulator.life.daemonsets import DaemonSets
 from addonry.simulator.life.deployments import Deployments
 from addonry.simulator.life.disruptions import Disruptions
+from addonry.simulator.life.endpoints import Endpoints
 from addonry.simulator.life.garbage import Garbage
 from addonry.simulator.life.jobs import Jobs
 from addonry.simulator.life.namespaces import Namespaces
+from addonry.simulator.life.nodes import Nodes
 from addonry.simulator.life.pods import Pods
 from addonry.simulator.life.quotas import Quotas
 from addonry.simulator.life.replicasets import ReplicaSets
-from addonry.simulator.life.services import Claims, Services
+from addonry.simulator.life.services import Services
 from addonry.simulator.life.statefulsets import StatefulSets
+from addonry.simulator.life.volumes import Claims
 from addonry.simulator.life.world import Controller, World
 from addonry.simulator.resources import Served
 from addonry.simulator.storage import Change, ChangeType, ObjectKey, Store
@@ -55,9 +59,12 @@ class Life:
             DaemonSets(world),
             StatefulSets(world),
             Jobs(world),
+            Autoscalers(world),
+            Claims(world),
+            Nodes(world),
             Pods(world),
             Services(world),
-            Claims(world),
+            Endpoints(world),
             ApiServices(world),
             Quotas(world),
             Disruptions(world),

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from addonry.simulator.errors import ApiError
-from addonry.simulator.life import revisions
-from addonry.simulator.life.pods import matches_node
+from addonry.simulator.life import revisions, scheduling
 from addonry.simulator.life.replicasets import available_of
 from addonry.simulator.life.revisions import HASH_LABEL
 from addonry.simulator.life.world import (
@@ -30,6 +29,17 @@ from addonry.simulator.life.world import (
 from addonry.simulator.storage import Change, Object, ObjectKey
 
 _COMPONENT: Final = "daemonset-controller"
+# What every daemon Pod puts up with, see
+# https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#taints-and-tolerations
+_TOLERATED: Final = (
+    ("not-ready", "NoExecute"),
+    ("unreachable", "NoExecute"),
+    ("disk-pressure", "NoSchedule"),
+    ("memory-pressure", "NoSchedule"),
+    ("pid-pressure", "NoSchedule"),
+    ("unschedulable", "NoSchedule"),
+)
+_ON_HOST_NETWORK: Final = ("network-unavailable", "NoSchedule")
 
 
 class DaemonSets:
@@ -53,11 +63,11 @@ class DaemonSets:
             return
         revision = revisions.record(self._world, DAEMON_SETS, workload)
         hash_ = revision.rpartition("-")[2]
-        nodes = self._nodes(workload)
+        nodes, tolerated = self._nodes(workload)
         pods = self._pods(workload)
         for name, found in pods.items():
             for pod in found:
-                if not is_leaving(pod) and (name not in nodes or not is_active(pod)):
+                if not is_leaving(pod) and (name not in tolerated or not is_active(pod)):
                     self._delete(workload, pod)
         for name in nodes:
             if not pods.get(name):
@@ -66,15 +76,22 @@ class DaemonSets:
             self._roll(workload, nodes, pods, hash_)
         self._report(key, workload, nodes, hash_)
 
-    def _nodes(self, workload: Object) -> list[str]:
-        spec = workload["spec"]["template"]["spec"]
+    def _nodes(self, workload: Object) -> tuple[list[str], list[str]]:
+        """The nodes where a Pod should run, and those where one that runs may stay."""
+        template = workload["spec"]["template"]["spec"]
+        spec = {**template, "tolerations": _tolerations(template)}
         nodes = (record.decode() for record in self._world.store.records(NODES.key))
-        return [node["metadata"]["name"] for node in nodes if matches_node(spec, node)]
+        fitting = [node for node in nodes if scheduling.matches_node(spec, node)]
+
+        def names(*effects: str) -> list[str]:
+            return [n["metadata"]["name"] for n in fitting if not scheduling.untolerated(spec, n, effects)]
+
+        return names("NoSchedule", "NoExecute"), names("NoExecute")
 
     def _pods(self, workload: Object) -> dict[str, list[Object]]:
         found: dict[str, list[Object]] = {}
         for pod in self._world.owned(workload["metadata"]["uid"], PODS):
-            found.setdefault(pod["spec"].get("nodeName", ""), []).append(pod)
+            found.setdefault(pod["spec"].get("nodeName") or _meant_for(pod), []).append(pod)
         return found
 
     def _roll(self, workload: Object, nodes: list[str], pods: dict[str, list[Object]], hash_: str) -> None:
@@ -127,9 +144,13 @@ class DaemonSets:
         }
         if annotations := template.get("metadata", {}).get("annotations"):
             metadata["annotations"] = dict(annotations)
-        # Each Pod is tied to its node; who schedules it makes no difference to a client.
+        spec = {
+            **template["spec"],
+            "affinity": _tied_to(node, template["spec"].get("affinity") or {}),
+            "tolerations": _tolerations(template["spec"]),
+        }
         try:
-            pod = self._world.create(PODS, {"metadata": metadata, "spec": {**template["spec"], "nodeName": node}})
+            pod = self._world.create(PODS, {"metadata": metadata, "spec": spec})
         except ApiError as error:
             self._world.refused(DAEMON_SETS, workload, error, f"Error creating: {error.message}", by=_COMPONENT)
             self._world.wake(self, key_of(DAEMON_SETS, workload), RETRY_SECONDS)
@@ -166,6 +187,30 @@ class DaemonSets:
         }
         status |= {name: count for name, count in counts.items() if count}
         self._world.set_status(DAEMON_SETS, workload, status)
+
+
+def _tolerations(spec: Object) -> list[dict[str, Any]]:
+    own: list[dict[str, Any]] = list(spec.get("tolerations") or ())
+    more = (*_TOLERATED, _ON_HOST_NETWORK) if spec.get("hostNetwork") else _TOLERATED
+    added = [{"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": effect} for what, effect in more]
+    return [*own, *(toleration for toleration in added if toleration not in own)]
+
+
+def _tied_to(node: str, affinity: Object) -> Object:
+    """The affinity of the template, for this one node: the scheduler places the Pod, and finds out if it has room."""
+    required = ((affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")) or {}
+    name = [{"key": "metadata.name", "operator": "In", "values": [node]}]
+    terms = [{**term, "matchFields": name} for term in required.get("nodeSelectorTerms") or [{}]]
+    own = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    return {**affinity, "nodeAffinity": {**(affinity.get("nodeAffinity") or {}), **own}}
+
+
+def _meant_for(pod: Object) -> str:
+    """The node of a Pod that is not placed yet."""
+    affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity")) or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    fields = (field for term in required.get("nodeSelectorTerms") or () for field in term.get("matchFields") or ())
+    return next((field["values"][0] for field in fields if field["key"] == "metadata.name"), "")
 
 
 def _hash(pod: Object) -> str:

@@ -2,25 +2,39 @@
 
 How a Pod fares is decided by the name of its image: one that contains `bad` cannot be pulled, with `crash` its
 container keeps crashing, with `never` it stays in ContainerCreating, with `notready` it runs but is never ready;
-everything else becomes ready after `READY_SECONDS`. The same convention as in the recordings the simulator follows.
+with `slow` it takes its time; everything else becomes ready after `READY_SECONDS`. The same convention as in the
+recordings the simulator follows. The annotation `simulated-start-seconds` sets how long the containers of a Pod take.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum, auto
 from typing import Any, Final
 
-from addonry.simulator import selectors
 from addonry.simulator.clock import timestamp
-from addonry.simulator.life.world import NODES, PODS, World, is_kind, is_leaving, is_ready, key_of
+from addonry.simulator.life import scheduling, volumes
+from addonry.simulator.life.scheduling import Place
+from addonry.simulator.life.world import (
+    CLAIMS,
+    NODES,
+    PODS,
+    World,
+    is_kind,
+    is_leaving,
+    is_ready,
+    key_of,
+    node_condition,
+)
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
 
 READY_SECONDS: Final = 1.0
+SLOW_SECONDS: Final = 10.0
+START_SECONDS: Final = "simulated-start-seconds"
 STOP_SECONDS: Final = 0.5
 RUN_SECONDS: Final = 1.0  # of a container that is meant to end
 _CRASH_DELAYS: Final = (1.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
-# Nodes without room are not simulated; unschedulable ones are.
 _SCHEDULER: Final = "default-scheduler"
 _KUBELET: Final = "kubelet"
 
@@ -43,6 +57,15 @@ _WORDS: Final = (
 )
 
 
+def start_seconds(pod: Object) -> float:
+    """How long the containers of a Pod take to be ready, or to meet whatever their fate is."""
+    asked = (pod["metadata"].get("annotations") or {}).get(START_SECONDS, "")
+    with contextlib.suppress(ValueError):
+        return max(float(asked), 0.0)
+    is_slow = any("slow" in container.get("image", "") for container in pod["spec"]["containers"])
+    return SLOW_SECONDS if is_slow else READY_SECONDS
+
+
 def fate_of(image: str) -> Fate:
     """What the name of an image foretells."""
     return next((fate for word, fate in _WORDS if word in image), Fate.FINE)
@@ -56,66 +79,106 @@ class Pods:
         self._due: dict[str, float] = {}
         self._addresses = 1
         self._turn = 0
+        # Pods without a node; unknown until somebody must know.
+        self._homeless: dict[ObjectKey, None] | None = None
 
     def keys(self, change: Change) -> Iterable[ObjectKey]:
         if is_kind(change, PODS):
-            if change.type is ChangeType.DELETED:
-                self._due.pop(change.record.uid, None)
-                self._world.ready_at.pop(change.record.uid, None)
-                return ()
-            return (change.record.key,)
+            if change.type is not ChangeType.DELETED:
+                return (change.record.key, *(self._without_node() if _is_over(change) else ()))
+            self._due.pop(change.record.uid, None)
+            self._world.ready_at.pop(change.record.uid, None)
+            if self._homeless is not None:
+                self._homeless.pop(change.record.key, None)
+            return self._without_node()
         if is_kind(change, NODES):
-            return tuple(r.key for r in self._world.store.records(PODS.key) if not r.decode()["spec"].get("nodeName"))
+            return (*self._without_node(), *self._halted(change))
+        if is_kind(change, CLAIMS):
+            return tuple(key for key in self._without_node() if key.namespace == change.record.key.namespace)
         return ()
+
+    def _without_node(self) -> tuple[ObjectKey, ...]:
+        """Pods that may fit somewhere now that something has changed."""
+        if self._homeless is None:
+            records = self._world.store.records(PODS.key)
+            self._homeless = {r.key: None for r in records if not r.decode()["spec"].get("nodeName")}
+        return tuple(self._homeless)
+
+    def _halted(self, change: Change) -> Iterable[ObjectKey]:
+        """Pods that go on when the kubelet of their node is back."""
+        node = change.record.decode()
+        if change.previous is None or node_condition(node) == "Unknown":
+            return ()
+        if node_condition(change.previous.decode()) != "Unknown":
+            return ()
+        name = change.record.key.name
+        return (r.key for r in self._world.store.records(PODS.key) if r.decode()["spec"].get("nodeName") == name)
 
     def reconcile(self, key: ObjectKey) -> None:
         pod = self._world.get(key)
         if pod is None:
             return
+        if self._is_cut_off(pod):
+            return  # nobody there to start or to stop it
         if is_leaving(pod):
             self._stop(key, pod)
         elif not pod["spec"].get("nodeName"):
-            self._schedule(pod)
+            self._schedule(key, pod)
         elif pod["status"].get("phase") in ("Pending", "Running"):
             self._run(key, pod)
 
     # ------------------------------------------------------------------ placing
 
-    def _schedule(self, pod: Object) -> None:
+    def _schedule(self, key: ObjectKey, pod: Object) -> None:
+        if self._homeless is not None:
+            self._homeless[key] = None
         nodes = [record.decode() for record in self._world.store.records(NODES.key)]
-        fitting = [node for node in nodes if _fits(pod, node)]
+        missing = volumes.what_is_missing(self._world, pod)
+        if missing:
+            self._unschedulable(pod, scheduling.not_ready_to_schedule(len(nodes), missing))
+            return
+        occupancy = self._world.occupancy
+        refused = {
+            node["metadata"]["name"]: scheduling.refusals(
+                pod, Place(node, occupancy.of(node["metadata"]["name"]), occupancy, nodes)
+            )
+            for node in nodes
+        }
+        fitting = [node for node in nodes if not refused[node["metadata"]["name"]]]
         if not fitting:
-            self._unschedulable(pod, len(nodes))
+            self._unschedulable(pod, scheduling.unschedulable(len(nodes), refused.values()))
             return
         self._turn += 1
         node = fitting[self._turn % len(fitting)]
+        if volumes.wait_for_volumes(self._world, pod, node["metadata"]["name"]):
+            return  # the volumes are made where the Pod will be; they wake us
+        self._place(key, pod, node)
+
+    def _place(self, key: ObjectKey, pod: Object, node: Object) -> None:
+        if self._homeless is not None:
+            self._homeless.pop(key, None)
         name = node["metadata"]["name"]
         pod["spec"]["nodeName"] = name
-        now = timestamp(self._world.clock.now())
-        status = pod["status"]
-        status["conditions"] = [_condition("PodScheduled", "True", now)]
-        status["startTime"] = now
-        status |= self._address(node)
-        status["containerStatuses"] = [
-            _container_status(c, {"waiting": {"reason": "ContainerCreating"}}) for c in pod["spec"]["containers"]
-        ]
-        status["conditions"] = _conditions(pod, now, ready=False)
-        self._due[pod["metadata"]["uid"]] = self._world.clock.elapsed() + READY_SECONDS
-        self._world.put(PODS, pod)
+        self._begin(pod, node)
         where = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         message = f"Successfully assigned {where} to {name}"
         self._world.event(PODS, pod, "Scheduled", message, by=_SCHEDULER)
 
-    def _unschedulable(self, pod: Object, nodes: int) -> None:
-        message = f"0/{nodes} nodes are available: {nodes} node(s) didn't match Pod's node affinity/selector."
+    def _unschedulable(self, pod: Object, message: str) -> None:
         now = timestamp(self._world.clock.now())
         known = pod["status"].get("conditions", [])
-        if known and known[0].get("reason") == "Unschedulable":
+        if known and (known[0].get("reason"), known[0].get("message")) == ("Unschedulable", message):
             return
         found = _condition("PodScheduled", "False", now, reason="Unschedulable", message=message)
         pod["status"]["conditions"] = [found]
         self._world.put(PODS, pod)
         self._world.event(PODS, pod, "FailedScheduling", message, by=_SCHEDULER, warning=True)
+
+    def _is_cut_off(self, pod: Object) -> bool:
+        name = pod["spec"].get("nodeName")
+        node = self._world.store.get(ObjectKey(NODES.key, "", name)) if name else None
+        # A cheap look first: hardly any node is ever lost.
+        return node is not None and b'"Unknown"' in node.body and node_condition(node.decode()) == "Unknown"
 
     def _address(self, node: Object) -> dict[str, Any]:
         self._addresses += 1
@@ -130,12 +193,12 @@ class Pods:
         uid, status = pod["metadata"]["uid"], pod["status"]
         if not status.get("containerStatuses"):
             # Bound by somebody else than our scheduler, a DaemonSet or a client.
-            self._begin(pod)
+            self._begin(pod, self._world.get(ObjectKey(NODES.key, "", pod["spec"]["nodeName"])) or {})
             return
         if uid not in self._due:
             if _is_settled(pod):
                 return
-            self._due[uid] = self._world.clock.elapsed() + READY_SECONDS
+            self._due[uid] = self._world.clock.elapsed() + start_seconds(pod)
         left = self._due[uid] - self._world.clock.elapsed()
         if left > 0:
             self._world.wake(self, key, left)
@@ -145,16 +208,17 @@ class Pods:
             return
         self._arrive(pod)
 
-    def _begin(self, pod: Object) -> None:
-        node = self._world.get(ObjectKey(NODES.key, "", pod["spec"]["nodeName"]))
+    def _begin(self, pod: Object, node: Object) -> None:
+        """The kubelet of the node takes the Pod in hand."""
         now = timestamp(self._world.clock.now())
-        pod["status"]["startTime"] = now
-        pod["status"] |= self._address(node or {})
-        pod["status"]["containerStatuses"] = [
+        status = pod["status"]
+        status["startTime"] = now
+        status |= self._address(node)
+        status["containerStatuses"] = [
             _container_status(c, {"waiting": {"reason": "ContainerCreating"}}) for c in pod["spec"]["containers"]
         ]
-        pod["status"]["conditions"] = _conditions(pod, now, ready=False)
-        self._due[pod["metadata"]["uid"]] = self._world.clock.elapsed() + READY_SECONDS
+        status["conditions"] = _conditions(pod, now, ready=False)
+        self._due[pod["metadata"]["uid"]] = self._world.clock.elapsed() + start_seconds(pod)
         self._world.put(PODS, pod)
 
     def _arrive(self, pod: Object) -> None:
@@ -239,32 +303,9 @@ class Pods:
             self._world.store.remove(key_of(PODS, pod))
 
 
-def _fits(pod: Object, node: Object) -> bool:
-    if node.get("spec", {}).get("unschedulable"):
-        return False
-    return matches_node(pod["spec"], node)
-
-
-def matches_node(spec: Mapping[str, Any], node: Object) -> bool:
-    """Whether nodeSelector and required node affinity admit the node."""
-    labels = node["metadata"].get("labels") or {}
-    wanted = spec.get("nodeSelector") or {}
-    if any(labels.get(key) != value for key, value in wanted.items()):
-        return False
-    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms")
-    if not terms:
-        return True
-    known = {"In", "NotIn", "Exists", "DoesNotExist"}  # Gt and Lt are rare and select nothing out
-    return any(
-        selectors.matches(
-            selectors.from_object(
-                {"matchExpressions": [e for e in term.get("matchExpressions") or () if e["operator"] in known]}
-            ),
-            labels,
-        )
-        for term in terms
-    )
+def _is_over(change: Change) -> bool:
+    """Whether the Pod has just finished, and with it what it held of its node."""
+    return b'"Succeeded"' in change.record.body or b'"Failed"' in change.record.body
 
 
 def _ends(pod: Object) -> bool:

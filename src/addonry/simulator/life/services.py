@@ -1,12 +1,18 @@
-"""Load balancers get an address, and claims a volume. Traffic and storage are not simulated."""
+"""Load balancers get an address after a while, or, by an annotation of the Service, never. Traffic is not simulated."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from typing import Final
 
-from addonry.simulator.life.world import CLAIMS, SERVICES, World, is_kind, is_leaving
-from addonry.simulator.storage import Change, ChangeType, ObjectKey
+from addonry.simulator.life.world import SERVICES, World, is_kind, is_leaving
+from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
+
+BALANCER_SECONDS: Final = 2.0
+LOAD_BALANCER: Final = "simulated-load-balancer"
+"""The annotation that keeps a Service waiting for its address with the value `pending`."""
+_COMPONENT: Final = "service-controller"
 
 
 class Services:
@@ -14,48 +20,46 @@ class Services:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._due: dict[str, float] = {}
 
     def keys(self, change: Change) -> Iterable[ObjectKey]:
-        return (change.record.key,) if is_kind(change, SERVICES) else ()
+        if not is_kind(change, SERVICES):
+            return ()
+        if change.type is ChangeType.DELETED:
+            self._due.pop(change.record.uid, None)
+            return ()
+        return (change.record.key,)
 
     def reconcile(self, key: ObjectKey) -> None:
         service = self._world.get(key)
         if service is None or is_leaving(service):
             return
-        is_balanced = service.get("spec", {}).get("type") == "LoadBalancer"
-        ingress = [{"ip": _address(key), "ipMode": "VIP"}] if is_balanced else []
-        status = {**(service.get("status") or {}), "loadBalancer": {"ingress": ingress} if ingress else {}}
-        self._world.set_status(SERVICES, service, status)
+        has_address = bool(((service.get("status") or {}).get("loadBalancer") or {}).get("ingress"))
+        if service.get("spec", {}).get("type") != "LoadBalancer":
+            self._due.pop(service["metadata"]["uid"], None)
+            self._set(service, {})
+        elif not has_address:
+            self._balance(key, service)
+
+    def _balance(self, key: ObjectKey, service: Object) -> None:
+        uid, now = service["metadata"]["uid"], self._world.clock.elapsed()
+        if uid not in self._due:
+            self._due[uid] = now + BALANCER_SECONDS
+            said = "Ensuring load balancer"
+            self._world.event(SERVICES, service, "EnsuringLoadBalancer", said, by=_COMPONENT)
+        if (service["metadata"].get("annotations") or {}).get(LOAD_BALANCER) == "pending":
+            return
+        if now < self._due[uid]:
+            self._world.wake(self, key, self._due[uid] - now)
+            return
+        del self._due[uid]
+        self._set(service, {"ingress": [{"ip": _address(key), "ipMode": "VIP"}]})
+        self._world.event(SERVICES, service, "EnsuredLoadBalancer", "Ensured load balancer", by=_COMPONENT)
+
+    def _set(self, service: Object, balancer: Object) -> None:
+        self._world.set_status(SERVICES, service, {**(service.get("status") or {}), "loadBalancer": balancer})
 
 
 def _address(key: ObjectKey) -> str:
     number = zlib.crc32(f"{key.namespace}/{key.name}".encode()) & 0xFFFF
     return f"198.18.{number >> 8}.{number & 0xFF}"  # the range reserved for benchmarks, RFC 2544
-
-
-class Claims:
-    """Binds each claim to a volume of its size, and lets it go when it is deleted."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def keys(self, change: Change) -> Iterable[ObjectKey]:
-        is_claim = is_kind(change, CLAIMS) and change.type is not ChangeType.DELETED
-        return (change.record.key,) if is_claim else ()
-
-    def reconcile(self, key: ObjectKey) -> None:
-        claim = self._world.get(key)
-        if claim is None:
-            return
-        if is_leaving(claim):
-            rest = [f for f in claim["metadata"].get("finalizers", []) if f != "kubernetes.io/pvc-protection"]
-            if not rest:
-                self._world.store.remove(key)
-            return
-        if claim.get("status", {}).get("phase") == "Bound":
-            return
-        spec = claim["spec"]
-        spec.setdefault("volumeName", f"pvc-{claim['metadata']['uid']}")
-        size = spec.get("resources", {}).get("requests", {}).get("storage", "1Gi")
-        status = {"phase": "Bound", "accessModes": spec.get("accessModes", []), "capacity": {"storage": size}}
-        self._world.set_status(CLAIMS, claim, status)

@@ -50,6 +50,7 @@ class StatefulSets:
         update = revisions.record(self._world, STATEFUL_SETS, workload)
         current = workload.get("status", {}).get("currentRevision") or update
         self._arrange(workload, current, update)
+        self._retain(workload)
         self._report(key, workload, current, update)
 
     # ------------------------------------------------------------------ Pods
@@ -75,17 +76,17 @@ class StatefulSets:
                 self._delete(workload, pods[ordinal])
             if in_order:
                 return
-        self._update(workload, pods, update)
+        self._update(workload, {o: pod for o, pod in pods.items() if o not in surplus}, first + wanted, update)
 
-    def _update(self, workload: Object, pods: dict[int, Object], update: str) -> None:
+    def _update(self, workload: Object, pods: dict[int, Object], end: int, update: str) -> None:
         """Replace one outdated Pod, the highest first, when all above it are well."""
         strategy = workload["spec"].get("updateStrategy", {})
         if strategy.get("type", "RollingUpdate") != "RollingUpdate":
             return
         partition = (strategy.get("rollingUpdate") or {}).get("partition", 0)
-        for ordinal in sorted(pods, reverse=True):
-            pod = pods[ordinal]
-            if ordinal < partition:
+        for ordinal in range(end - 1, min(pods, default=end) - 1, -1):
+            pod = pods.get(ordinal)
+            if ordinal < partition or pod is None:
                 return
             if _revision(pod) != update and not is_leaving(pod):
                 self._delete(workload, pod)
@@ -158,6 +159,38 @@ class StatefulSets:
                 metadata = {"name": claim, "namespace": namespace, "labels": labels}
                 self._world.create(CLAIMS, {"metadata": metadata, "spec": dict(template["spec"])})
         return volumes
+
+    def _retain(self, workload: Object) -> None:
+        """Tie claims to what they are to go with, as the retention policy says; by default they stay.
+
+        See https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention
+        """
+        policy = workload["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
+        if "Delete" not in policy.values():
+            return
+        first = workload["spec"].get("ordinals", {}).get("start", 0)
+        wanted = range(first, first + workload["spec"].get("replicas", 1))
+        pods = self._pods(workload)
+        for ordinal, claim in self._own_claims(workload):
+            owners: list[dict[str, Any]] = []
+            if policy.get("whenDeleted") == "Delete":
+                owners.append({**owner_reference(STATEFUL_SETS, workload), "controller": False})
+            if policy.get("whenScaled") == "Delete" and ordinal not in wanted and ordinal in pods:
+                owners.append({**owner_reference(PODS, pods[ordinal]), "controller": False})
+            if policy.get("whenScaled") == "Delete" and ordinal not in wanted and ordinal not in pods:
+                self._world.remove(CLAIMS, claim)
+            elif claim["metadata"].get("ownerReferences", []) != owners:
+                claim["metadata"]["ownerReferences"] = owners
+                self._world.put(CLAIMS, claim)
+
+    def _own_claims(self, workload: Object) -> list[tuple[int, Object]]:
+        names = [t["metadata"]["name"] for t in workload["spec"].get("volumeClaimTemplates") or ()]
+        found = []
+        for record in self._world.store.records(CLAIMS.key, workload["metadata"]["namespace"]):
+            start, _, ordinal = record.key.name.rpartition("-")
+            if ordinal.isdigit() and any(start == f"{name}-{workload['metadata']['name']}" for name in names):
+                found.append((int(ordinal), record.decode()))
+        return found
 
     def _delete(self, workload: Object, pod: Object) -> None:
         self._world.remove(PODS, pod)

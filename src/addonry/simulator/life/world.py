@@ -17,6 +17,7 @@ import msgspec
 from addonry.simulator import admission, quotas, removal
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
+from addonry.simulator.life.occupancy import Occupancy
 from addonry.simulator.objects import apply_defaults
 from addonry.simulator.resources import Resource, Served, built_in
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey, Record, Store, new_uid
@@ -28,6 +29,11 @@ PODS: Final = built_in("", "pods")
 EVENTS: Final = built_in("", "events")
 SERVICES: Final = built_in("", "services")
 CLAIMS: Final = built_in("", "persistentvolumeclaims")
+VOLUMES: Final = built_in("", "persistentvolumes")
+STORAGE_CLASSES: Final = built_in("storage.k8s.io", "storageclasses")
+ENDPOINTS: Final = built_in("", "endpoints")
+SLICES: Final = built_in("discovery.k8s.io", "endpointslices")
+AUTOSCALERS: Final = built_in("autoscaling", "horizontalpodautoscalers")
 DEPLOYMENTS: Final = built_in("apps", "deployments")
 REPLICA_SETS: Final = built_in("apps", "replicasets")
 DAEMON_SETS: Final = built_in("apps", "daemonsets")
@@ -70,6 +76,7 @@ class World:
     ready_at: dict[str, float] = field(default_factory=dict)
     """When a Pod became ready, in simulated seconds; timestamps are too coarse. Unknown means long ago."""
     webhooks: Webhooks = field(init=False)
+    occupancy: Occupancy = field(init=False)
     _refused: dict[str, str] = field(default_factory=dict)
     """Which workloads were refused a Pod, by uid, and why; so that it is told once and not at every attempt."""
     _owners: dict[str, ObjectKey] = field(default_factory=dict)
@@ -77,6 +84,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.webhooks = Webhooks(self.store)
+        self.occupancy = Occupancy(self.store)
 
     # ------------------------------------------------------------------ reading
 
@@ -95,7 +103,8 @@ class World:
         return [key for key in found if key is not None and key.resource == resource.key]
 
     def note(self, change: Change) -> None:
-        """Keep up with which uid is which workload; called for every change before controllers are asked."""
+        """Keep up with what is where; called for every change before controllers are asked."""
+        self.occupancy.note(change)
         if change.record.key.resource in _OWNERS:
             if change.type is ChangeType.DELETED:
                 self._owners.pop(change.record.uid, None)
@@ -233,6 +242,12 @@ def template_hash(template: Any, length: int = 10) -> str:
         number, rest = divmod(number, len(_HASH_ALPHABET))
         letters.append(_HASH_ALPHABET[rest])
     return "".join(letters)
+
+
+def node_condition(node: Object) -> str:
+    """Whether the node is ready: True, False, or Unknown when its kubelet says nothing any more."""
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return next((str(c["status"]) for c in conditions if c["type"] == "Ready"), "True")
 
 
 def is_ready(pod: Object) -> bool:
