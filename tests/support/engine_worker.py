@@ -1,10 +1,12 @@
 """A worker on a database that it shares: its steps write into a journal, and *apply* waits for a file that says go.
 
-Started as ``python -m tests.support.engine_worker URL DIRECTORY NAME``; says ``ready`` once it works.
+Started as ``python -m tests.support.engine_worker URL DIRECTORY NAME [UNKNOWN STEP]``; says ``ready`` once it works.
+``TIME_TO_LIVE`` in the environment, in seconds, is how long it may be silent.
 """
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ from addonry.engine.queue import DbosEngine
 from addonry.model.tasks import Done, Outcome, StepName, Task
 from addonry.store import StoreSettings, open_store
 
-PULSE = Pulse(beat=0.2, time_to_live=1.5, reap=0.2)
+PULSE = Pulse(beat=0.2, time_to_live=float(os.environ.get("TIME_TO_LIVE", "1.5")), reap=0.2)
 KEY = "k" * 43
 
 

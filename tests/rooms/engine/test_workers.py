@@ -73,6 +73,16 @@ class Workers:
         return [step for _, of, step, what in self.journal() if (of, what) == (task, "end")]
 
 
+PATIENT = 20.0
+"""A time to live in seconds, for what must not depend on how soon a busy machine does something."""
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that may be silent for long before they are taken for dead."""
+    monkeypatch.setenv("TIME_TO_LIVE", str(PATIENT))
+
+
 @pytest.fixture
 def workers(postgres_url: str, tmp_path: Path) -> Iterator[Workers]:
     """Two of them, on a fresh database."""
@@ -189,7 +199,7 @@ async def test_a_worker_that_was_taken_for_dead_ends_itself(workers, submit):
     succeeded(workers, "T-1")
 
 
-async def test_tasks_outlive_a_restart_of_the_database(workers, submit, postgres: Postgres):
+async def test_tasks_outlive_a_restart_of_the_database(patient, workers, submit, postgres: Postgres):
     """Shorter than the lease: the workers wait for it, and go on."""
     await submit(1)
     await submit(2)
