@@ -105,7 +105,13 @@ def _may_write() -> None:
 def catalog_settings(settings: Settings, cache: Path | None) -> CatalogSettings:
     """Where the catalog comes from."""
     own = settings.catalog_directory
-    return CatalogSettings(directories=(own,) if own else (), mirror=settings.chart_mirror, cache=cache)
+    return CatalogSettings(
+        directories=(own,) if own else (),
+        mirror=settings.chart_mirror,
+        mirrors=settings.chart_mirrors,
+        credentials=settings.chart_credentials,
+        cache=cache,
+    )
 
 
 @contextlib.asynccontextmanager

@@ -46,6 +46,10 @@ class Settings:
     """A directory of the user's own component files, over the packaged ones."""
     chart_mirror: str | None = None
     """One chart repository in place of all that the catalog names."""
+    chart_mirrors: str | None = None
+    """Pairs PREFIX=ADDRESS, separated by commas: what to ask in place of chart addresses that begin so."""
+    chart_credentials: Path | None = None
+    """A file that says how to get into hosts of charts: ours, or the one that docker and helm log in with."""
     helm_binary: str | None = None
     """A helm command to use instead of the packaged Helm SDK."""
     secret_key: str | None = None
@@ -114,6 +118,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "region": "ADDONRY_REGION",
     "catalog_directory": "ADDONRY_CATALOG",
     "chart_mirror": "ADDONRY_CHART_MIRROR",
+    "chart_mirrors": "ADDONRY_CHART_MIRRORS",
+    "chart_credentials": "ADDONRY_CHART_CREDENTIALS",
     "helm_binary": "ADDONRY_HELM",
     "secret_key": "ADDONRY_SECRET_KEY",
     "scan_seconds": "ADDONRY_SCAN_SECONDS",
@@ -132,7 +138,7 @@ _WORDS: Final = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
-_PATHS: Final = frozenset({"data_directory", "catalog_directory", "tls_cert", "tls_key"})
+_PATHS: Final = frozenset({"data_directory", "catalog_directory", "chart_credentials", "tls_cert", "tls_key"})
 
 
 def load_settings(environ: Mapping[str, str], **given: Any) -> Settings:

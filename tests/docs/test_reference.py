@@ -118,7 +118,7 @@ def test_the_catalog_guide_lists_the_members_of_a_component_file():
 @pytest.fixture
 def own(tmp_path):
     """A directory with the guide's example in it."""
-    example, _ = examples(GUIDE, "yaml")
+    example, *_ = examples(GUIDE, "yaml")
     (tmp_path / "cert-manager.yaml").write_text(example.text)
     return tmp_path
 
@@ -177,3 +177,15 @@ def test_the_map_of_the_tests_is_the_tests():
 
 def test_the_service_guide_tells_the_least_length_of_a_secret_key():
     assert f"at least {SHORTEST_KEY} characters" in (DOCS / "guides" / "service.md").read_text()
+
+
+def test_the_credentials_and_mirrors_of_the_guide_are_read(tmp_path):
+    """Both name hosts of examples, so they are read and not asked."""
+    [text] = [each.text for each in examples(GUIDE, "yaml") if "password" in each.text]
+    (tmp_path / "site-ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    (tmp_path / "credentials.yaml").write_text(text)
+    [line] = [each.text for each in examples(GUIDE, "sh") if "ADDONRY_CHART_MIRRORS" in each.text]
+    mirrors = line.partition("ADDONRY_CHART_MIRRORS=")[2].strip()
+    own = CatalogSettings(credentials=tmp_path / "credentials.yaml", mirrors=mirrors)
+    known = open_catalog(own, MemoryShelf(), now=lambda: datetime.now(UTC))
+    assert known.entries()

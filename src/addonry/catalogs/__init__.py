@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, Offer, ShelvedIndex
+from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, Credential, Offer, ShelvedIndex
 
 
 class OfferShelf(Protocol):
@@ -23,6 +23,10 @@ class OfferShelf(Protocol):
 
     async def shelve_index(self, index: ShelvedIndex) -> None:
         """Keep it, in place of what was there for the same repository."""
+        ...
+
+    async def chart_credentials(self) -> Mapping[str, Credential]:
+        """How to get into hosts of charts, by host."""
         ...
 
 
@@ -39,6 +43,10 @@ class MemoryShelf:
     async def shelve_index(self, index: ShelvedIndex) -> None:
         """Keep it, in place of what was there for the same repository."""
         self._shelved[index.repository] = index
+
+    async def chart_credentials(self) -> Mapping[str, Credential]:
+        """None: a scan takes them from a file."""
+        return {}
 
 
 class Catalog(Protocol):
@@ -108,6 +116,10 @@ class CatalogSettings:
     """The user's own component files; they replace packaged ones of the same name."""
     mirror: str | None = None
     """One chart repository to use in place of every component's own: the demo's, or an air-gapped site's."""
+    mirrors: str | None = None
+    """Pairs ``PREFIX=ADDRESS``, with commas between: what to ask in place of addresses that begin so."""
+    credentials: Path | None = None
+    """A file that says how to get into hosts of charts, ours or Docker's."""
     cache: Path | None = None
     """Where fetched charts are kept; None keeps them in a temporary directory until ``close``."""
     request_seconds: float = 20.0

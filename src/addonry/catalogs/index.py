@@ -1,6 +1,6 @@
 """The ``index.yaml`` of a chart repository: from its bytes to the versions of the charts that are asked for.
 
-It is read as a stream of events and only what is wanted is kept, so memory stays small for an index of any size
+``Line`` and ``Index`` are also the form in which every source's versions are kept. The file is read as a stream of events and only what is wanted is kept, so memory stays small for an index of any size
 (some list tens of thousands of charts), and what a strange entry holds beside the known fields is skipped unseen.
 All scalars are taken as text: a version that YAML would take for the number 1.1 stays ``1.10``.
 
@@ -16,7 +16,9 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import yaml
 
+from addonry.catalogs.annotations import ANNOTATIONS, MOST_ANNOTATION, read_annotations
 from addonry.catalogs.documents import Unreadable, events
+from addonry.catalogs.places import place_of
 from addonry.model.catalog import CatalogEntry, Offer
 from addonry.model.ids import Version
 from addonry.rules.versions import version_key
@@ -40,9 +42,13 @@ class Line(TypedDict, total=False):
     digest: str
     deprecated: str
     urls: list[str]
+    annotations: dict[str, str]
+    """Those in ``ANNOTATIONS``."""
+    unread: str
+    """For a version that a registry lists: why nothing is known of it but its name."""
 
 
-_FIELDS: Final = frozenset(Line.__annotations__) - {"urls"}
+_FIELDS: Final = frozenset({"version", "appVersion", "kubeVersion", "created", "digest", "deprecated"})
 
 Index = dict[str, list[Line]]
 """Lines by chart name, for every chart that was asked for, found or not."""
@@ -150,10 +156,13 @@ def _read_charts(stream: Iterator[yaml.Event], index: Index) -> None:
 def _read_line(stream: Iterator[yaml.Event]) -> Line:
     texts: dict[str, str] = {}
     urls: list[str] = []
+    annotations: dict[str, str] = {}
     for key in _keys(stream):
         value = next(stream)
         if key in _FIELDS and isinstance(value, yaml.ScalarEvent) and len(value.value) <= _MOST_CHARACTERS:
             texts[key] = value.value
+        elif key == "annotations" and isinstance(value, yaml.MappingStartEvent):
+            annotations = _read_annotations(stream)
         elif key == "urls" and isinstance(value, yaml.SequenceStartEvent):
             for item in _items(stream):
                 if isinstance(item, yaml.ScalarEvent) and len(item.value) <= _MOST_CHARACTERS and len(urls) < 10:
@@ -162,16 +171,30 @@ def _read_line(stream: Iterator[yaml.Event]) -> Line:
                     _skip(stream, item)
         else:
             _skip(stream, value)
-    return msgspec.convert({**texts, "urls": urls}, type=Line)
+    return msgspec.convert({**texts, "urls": urls, "annotations": annotations}, type=Line)
+
+
+def _read_annotations(stream: Iterator[yaml.Event]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key in _keys(stream):
+        value = next(stream)
+        if key in ANNOTATIONS and isinstance(value, yaml.ScalarEvent) and len(value.value) <= MOST_ANNOTATION:
+            found[key] = value.value
+        else:
+            _skip(stream, value)
+    return found
 
 
 def _offer(entry: CatalogEntry, base: str, line: Line) -> Offer | None:
     version = line.get("version", "")
     if not _VERSION.fullmatch(version):
         return None
-    url = next(filter(None, (_address(base, url) for url in line.get("urls", ()))), "")
-    if not url:
+    addresses = [address for url in line.get("urls", ()) if (address := _address(base, url))]
+    # A web server is asked once, a registry at least twice.
+    url = min(addresses, key=lambda address: address.startswith("oci:"), default="")
+    if not url or line.get("unread"):
         return None
+    told = read_annotations(line.get("annotations", {}))
     return Offer(
         component=entry.name,
         version=Version(version),
@@ -181,11 +204,17 @@ def _offer(entry: CatalogEntry, base: str, line: Line) -> Offer | None:
         digest=line.get("digest", "").removeprefix("sha256:").lower(),
         created_at=_moment(line.get("created", "")),
         deprecated=line.get("deprecated", "").lower() == "true",
+        is_prerelease=told.is_prerelease,
+        fixes_security=told.fixes_security,
+        notes=told.notes,
     )
 
 
 def _address(base: str, url: str) -> str:
-    """The absolute address of an archive, or empty for one that is not fetched over HTTP (``oci://``, ``file://``)."""
+    """The absolute address of an archive, or empty for one that nobody here fetches (``file://``)."""
+    if url.startswith("oci://"):
+        place = place_of(url)
+        return url if place and place.reference else ""
     try:
         address = urljoin(base, url)
         parts = urlsplit(address)

@@ -1,4 +1,4 @@
-"""The catalog over Helm repositories: their indexes kept in memory and on the shelf, their charts in a cache."""
+"""The catalog over its sources: what they list kept in memory and on the shelf, their charts in a cache."""
 
 import asyncio
 import hashlib
@@ -6,73 +6,60 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from addonry.catalogs import CatalogSettings, OfferShelf
 from addonry.catalogs.archives import MOST_PACKED, read_contents
-from addonry.catalogs.documents import Unreadable
-from addonry.catalogs.download import Downloads, shown
+from addonry.catalogs.credentials import Credentials, read_credentials
+from addonry.catalogs.download import Downloads
 from addonry.catalogs.entries import read_entries
-from addonry.catalogs.index import Index, decode_index, encode_index, offers_of, read_index
-from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, ChartSource, Offer, ShelvedIndex
-from addonry.model.errors import CatalogUnavailable, ChartRejected, ComponentNotFound, InvalidParameter
+from addonry.catalogs.index import Index, decode_index, encode_index, offers_of
+from addonry.catalogs.mirrors import Mirrors
+from addonry.catalogs.sources import Reading, open_sources, source_for
+from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, Offer, ShelvedIndex
+from addonry.model.errors import CatalogUnavailable, ChartRejected, ComponentNotFound
 from addonry.rules.versions import same_version
 
-LARGEST_INDEX: Final = 32 * 2**20
 AT_ONCE: Final = 8
-"""Repositories asked at the same time."""
+"""Sources asked at the same time."""
 MOST_READ: Final = 32
 """Charts whose contents stay in memory: every scan of every cluster asks for the same few."""
 
-_MIRROR: Final = re.compile(r"https?://[^@?#\s/]+(/[^@?#\s]*)?")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class RepositoryCatalog:
     """Implements ``Catalog``; made by ``open_catalog``."""
 
-    def __init__(
-        self,
-        entries: Iterable[CatalogEntry],
-        shelf: OfferShelf,
-        *,
-        cache: Path | None,
-        seconds: float,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._entries = tuple(entries)
-        self._by_name = {name: entry for entry in self._entries for name in (entry.name, *entry.aliases)}
+    def __init__(self, settings: CatalogSettings, shelf: OfferShelf, *, now: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._mirrors = Mirrors.read(settings.mirror, settings.mirrors)
+        self._given = read_credentials(settings.credentials) if settings.credentials else Credentials()
         self._shelf = shelf
         self._now = now
-        self._downloads = Downloads(seconds=seconds)
+        self._downloads = Downloads(self._given, seconds=settings.request_seconds)
+        self._sources = open_sources(self._downloads)
         self._offers: dict[str, tuple[Offer, ...]] = {}
         self._problems: dict[str, str] = {}
         self._generation = 0
         self._read: dict[str, ChartContents] = {}
         self._asking = asyncio.Semaphore(AT_ONCE)
-        self._cache = cache
+        self._cache = settings.cache
         self._private: tempfile.TemporaryDirectory[str] | None = None
+        self._entries: tuple[CatalogEntry, ...] = ()
+        self._by_name: dict[str, CatalogEntry] = {}
+        self._read_files()
+
+    def _read_files(self) -> None:
+        self._entries = tuple(self._mirrors.of(entry) for entry in read_entries(self._settings.directories))
+        self._by_name = {name: entry for entry in self._entries for name in (entry.name, *entry.aliases)}
 
     @classmethod
     def open(cls, settings: CatalogSettings, shelf: OfferShelf, *, now: Callable[[], datetime]) -> "RepositoryCatalog":
         """See ``open_catalog``."""
-        entries = read_entries(settings.directories)
-        if settings.mirror is not None:
-            if not _MIRROR.fullmatch(settings.mirror):
-                raise InvalidParameter(
-                    "mirror",
-                    "must be an http or https address without credentials, query or fragment",
-                    remedy="Give the address of the folder that holds index.yaml.",
-                )
-            mirror = settings.mirror.rstrip("/")
-            entries = tuple(
-                replace(entry, source=ChartSource(mirror, entry.source.chart)) if entry.source else entry
-                for entry in entries
-            )
-        return cls(entries, shelf, cache=settings.cache, seconds=settings.request_seconds, now=now)
+        return cls(settings, shelf, now=now)
 
     def entries(self) -> tuple[CatalogEntry, ...]:
         """See ``Catalog``."""
@@ -99,20 +86,21 @@ class RepositoryCatalog:
     def trouble(self, name: str) -> str:
         """See ``Catalog``."""
         entry = self.entry(name)
-        return self._problems.get(entry.source.repository, "") if entry and entry.source else ""
+        return self._problems.get(entry.source.address, "") if entry and entry.source else ""
 
     async def restore(self) -> None:
         """See ``Catalog``."""
-        for repository in _repositories(self._entries):
-            shelved = await self._shelf.shelved_index(repository)
-            index = decode_index(shelved.body) if shelved else None
-            if index is not None:
-                self._offer(repository, index)
+        await self._meet_hosts()
+        for address in _addresses(self._entries):
+            known = await self._known_of(address)
+            if known is not None:
+                self._offer(address, known.index)
 
     async def refresh(self, names: Collection[str] | None = None) -> None:
         """See ``Catalog``."""
         entries = self._entries if names is None else [self._known(name) for name in names]
-        await asyncio.gather(*(self._ask(repository) for repository in _repositories(entries)))
+        await self._meet_hosts()
+        await asyncio.gather(*(self._ask(address) for address in _addresses(entries)))
 
     async def fetch(self, offer: Offer) -> ChartArchive:
         """See ``Catalog``."""
@@ -123,8 +111,8 @@ class RepositoryCatalog:
         path = cache / f"{offer.digest}.tgz"
         body = await asyncio.to_thread(_read_kept, path, offer.digest) if offer.digest else None
         if body is None:
-            answer = await self._downloads.get(offer.url, limit=MOST_PACKED)
-            body = answer.body
+            url = self._mirrors.rewritten(offer.url)
+            body = await source_for(self._sources, url).fetch(url, limit=MOST_PACKED)
             digest = hashlib.sha256(body).hexdigest()
             if offer.digest and digest != offer.digest:
                 raise ChartRejected(
@@ -172,51 +160,42 @@ class RepositoryCatalog:
             raise ComponentNotFound(name, f"Component {name!r} is not in the catalog.")
         return entry
 
-    async def _ask(self, repository: str) -> None:
+    async def _meet_hosts(self) -> None:
+        """Take the credentials that the shelf keeps; those of the file that the settings name come first."""
+        self._downloads.credentials = Credentials(await self._shelf.chart_credentials()).but(self._given)
+
+    async def _ask(self, address: str) -> None:
         async with self._asking:
             try:
-                await self._update(repository)
+                problem = await self._update(address)
             except CatalogUnavailable as error:
                 problem = error.message
-            else:
-                problem = ""
-        if self._problems.get(repository, "") != problem:
+        if self._problems.get(address, "") != problem:
             self._generation += 1
-            self._problems[repository] = problem
+            self._problems[address] = problem
 
-    async def _update(self, repository: str) -> None:
-        """Ask one repository. Raises CatalogUnavailable and changes nothing then."""
-        wanted = {
-            source.chart for entry in self._entries if (source := entry.source) and source.repository == repository
-        }
-        shelved = await self._shelf.shelved_index(repository)
-        index = decode_index(shelved.body) if shelved else None
-        if shelved is None or index is None or not wanted <= index.keys():
-            # Nothing to fall back on if it answered "not modified": this chart was not asked for at that time.
-            shelved = index = None
-        url = f"{repository}/index.yaml"
-        answer = await self._downloads.get(
-            url,
-            limit=LARGEST_INDEX,
-            packed=True,
-            etag=shelved.etag if shelved else "",
-            last_modified=shelved.last_modified if shelved else "",
+    async def _update(self, address: str) -> str:
+        """Ask one source; what it did not say is told. Raises CatalogUnavailable and changes nothing then."""
+        charts = {source.chart for entry in self._entries if (source := entry.source) and source.address == address}
+        known = await self._known_of(address)
+        reading = await source_for(self._sources, address).read(address, charts, known)
+        kept = ShelvedIndex(
+            address, encode_index(reading.index), reading.etag, reading.last_modified, fetched_at=self._now()
         )
-        if not answer.changed and index is None:
-            raise CatalogUnavailable(f"{shown(url)} says that nothing has changed, though nothing was known.")
-        if answer.changed or index is None:
-            try:
-                index = await asyncio.to_thread(read_index, answer.body, wanted)
-            except Unreadable as error:
-                raise CatalogUnavailable(f"{shown(url)} is {error}.") from error
-        kept = ShelvedIndex(repository, encode_index(index), answer.etag, answer.last_modified, self._now())
         await self._shelf.shelve_index(kept)
-        self._offer(repository, index)
+        self._offer(address, reading.index)
+        return reading.trouble
 
-    def _offer(self, repository: str, index: Index) -> None:
+    async def _known_of(self, address: str) -> Reading | None:
+        """What was read of *address* last, by whichever process."""
+        shelved = await self._shelf.shelved_index(address)
+        index = decode_index(shelved.body) if shelved else None
+        return Reading(index, shelved.etag, shelved.last_modified) if shelved and index is not None else None
+
+    def _offer(self, address: str, index: Index) -> None:
         for entry in self._entries:
             source = entry.source
-            if source is not None and source.repository == repository:
+            if source is not None and source.address == address:
                 offers = offers_of(entry, index.get(source.chart, ()))
                 if self._offers.get(entry.name) != offers:
                     self._generation += 1
@@ -229,9 +208,9 @@ class RepositoryCatalog:
             raise ChartRejected(f"{name}: the archive holds {chart} {version}.")
 
 
-def _repositories(entries: Iterable[CatalogEntry]) -> list[str]:
-    """Those that the charts of *entries* come from, each once."""
-    return sorted({entry.source.repository for entry in entries if entry.source})
+def _addresses(entries: Iterable[CatalogEntry]) -> list[str]:
+    """What is asked for the versions of *entries*, each once."""
+    return sorted({entry.source.address for entry in entries if entry.source})
 
 
 def _read_kept(path: Path, digest: str) -> bytes | None:

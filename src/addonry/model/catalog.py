@@ -23,6 +23,11 @@ class ChartSource:
         """Whether the charts are artifacts of an OCI registry."""
         return self.repository.startswith("oci://")
 
+    @property
+    def address(self) -> str:
+        """What is asked which versions there are: the whole repository, or the chart's own folder of a registry."""
+        return f"{self.repository}/{self.chart}" if self.is_oci else self.repository
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprints:
@@ -163,6 +168,15 @@ class CatalogEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """One change that the publisher of a version tells of."""
+
+    kind: str
+    """``added``, ``changed``, ``deprecated``, ``fixed``, ``removed``, ``security``; empty where the publisher says none."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """One version of a component that can be had."""
 
@@ -176,6 +190,31 @@ class Offer:
     """SHA-256 of the archive in hexadecimal, or empty where the repository gives none."""
     created_at: datetime | None = None
     deprecated: bool = False
+    is_prerelease: bool = False
+    """Its publisher says so, whatever the version's form is."""
+    fixes_security: bool = False
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """How to get into one host of charts. Its repr tells no secret."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    """A bearer token, in place of user and password."""
+    authority: str = field(default="", repr=False)
+    """PEM certificates that the host's own is signed by."""
+    realm: str = ""
+    """Where the host may have its tokens made, beside itself."""
+    plain_http: bool = False
+    """The host speaks no TLS, and what is sent there may be read on the way."""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether it only says how to reach the host."""
+        return not (self.username or self.password or self.token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +241,7 @@ class ShelvedIndex:
     """What was last read of a chart repository, and what a conditional request needs."""
 
     repository: str
+    """The ``address`` of a source."""
     body: bytes
     """In the catalogs' own form."""
     etag: str

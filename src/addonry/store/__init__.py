@@ -2,7 +2,7 @@
 
 SQLite by default, the same statements on PostgreSQL. Reads are cheap and inline; writes are short transactions.
 Kubeconfigs and the secrets of access keys are encrypted at rest and leave only through ``kubeconfig`` and
-``accounts.credential``.
+``accounts.credential``, credentials of chart hosts only through ``chart_credentials``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from addonry.model.catalog import ShelvedIndex
+from addonry.model.catalog import Credential, ShelvedIndex
 from addonry.model.clusters import Cluster
 from addonry.model.components import Component
 from addonry.model.ids import ClusterId, ComponentName, TaskId
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from addonry.store.accounts import Accounts
     from addonry.store.audit import AuditLog
+    from addonry.store.hosts import ChartHosts
     from addonry.store.profiles import Profiles
     from addonry.store.workers import WorkerRoll
 
@@ -217,6 +218,10 @@ class Store(Protocol):
         """Keep it, in place of the one before."""
         ...
 
+    async def chart_credentials(self) -> Mapping[str, Credential]:
+        """How to get into hosts of charts, by host; ``chart_hosts`` changes them."""
+        ...
+
     # Each with methods of its own
 
     @property
@@ -227,6 +232,11 @@ class Store(Protocol):
     @property
     def audit(self) -> "AuditLog":
         """What was called."""
+        ...
+
+    @property
+    def chart_hosts(self) -> "ChartHosts":
+        """How to get into the hosts of charts."""
         ...
 
     @property

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, Select
 from sqlalchemy.exc import IntegrityError
 
-from addonry.model.catalog import ShelvedIndex
+from addonry.model.catalog import Credential, ShelvedIndex
 from addonry.model.clusters import Cluster
 from addonry.model.components import Component
 from addonry.model.errors import ClusterNameTaken, ClusterNotFound, ComponentBusy, TaskNotFound
@@ -21,6 +21,7 @@ from addonry.store import StoreSettings, Surroundings, codec, queries, tables
 from addonry.store.accounts import Accounts
 from addonry.store.audit import AuditLog
 from addonry.store.connections import Database
+from addonry.store.hosts import ChartHosts
 from addonry.store.migrations import bring_up_to_date
 from addonry.store.profiles import Profiles
 from addonry.store.secrets import Cipher, SecretKeyWrong, given_key, key_in
@@ -40,6 +41,7 @@ class SqlStore:
         self.accounts = Accounts(database, cipher)
         self.audit = AuditLog(database)
         self.profiles = Profiles(database)
+        self.chart_hosts = ChartHosts(database, cipher)
 
     @classmethod
     def open(cls, settings: StoreSettings) -> "SqlStore":
@@ -417,6 +419,10 @@ class SqlStore:
             connection.execute(queries.ADD_CHART_INDEX, row)
 
         await self._database.write(work)
+
+    async def chart_credentials(self) -> Mapping[str, Credential]:
+        """See ``Store``."""
+        return await self.chart_hosts.all()
 
     @property
     def roll(self) -> WorkerRoll | None:

@@ -304,3 +304,10 @@ chart_index: Final = Table(
     Column("last_modified", Text, nullable=False),
     Column("fetched_at", Moment, nullable=False),
 )
+
+chart_host: Final = Table(
+    "addonry_chart_host",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("credential_sealed", LargeBinary, nullable=False),
+)

@@ -9,13 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from addonry.catalogs.annotations import ANNOTATIONS, read_annotations
 from addonry.catalogs.archives import read_contents
 from addonry.catalogs.documents import Unreadable, read_documents
 from addonry.catalogs.index import decode_index, encode_index, offers_of, read_index
+from addonry.catalogs.places import DIGEST, place_of
+from addonry.catalogs.sources.oci import read_config
+from addonry.catalogs.sources.registry import read_manifest
 from addonry.model.catalog import CatalogEntry, ChartSource, Fingerprints
 from addonry.model.errors import ChartRejected
 from addonry.model.ids import ComponentName
 from addonry.simulator.charts import find_charts, pack
+from tests.rooms.catalogs.registries import digest_of, parts_of
 from tests.rooms.catalogs.sites import an_archive
 
 PACKED = pack(find_charts())
@@ -91,6 +96,55 @@ def test_a_damaged_archive_is_read_or_refused(damage):
 def test_any_bytes_are_no_chart(body):
     with pytest.raises(ChartRejected):
         read_contents(body, name="coredns")
+
+
+_, CONFIG_BODY, MANIFEST_BODY = parts_of("coredns", "1.0.0", annotations={"artifacthub.io/changes": "- a"})
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["1.0.0", digest_of(b"")]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["layers", "config", "mediaType", "digest", "size", "version", "annotations", "x"]), inner
+        )
+    ),
+    max_leaves=12,
+).map(lambda value: json.dumps(value).encode())
+
+
+def damaged_or_other(body):
+    return DAMAGE.map(lambda damage: damaged(body, damage)) | ANY_JSON
+
+
+@settings(max_examples=200, deadline=None)
+@given(damaged_or_other(MANIFEST_BODY))
+def test_a_damaged_manifest_is_read_or_refused(body):
+    manifest, refused = refusal(lambda: read_manifest(body, digest_of(body), what="it"), by=ChartRejected)
+    assert (manifest is None) is bool(refused)
+    if manifest is not None:
+        assert all(DIGEST.fullmatch(blob.digest) and blob.size >= 0 for blob in (manifest.config, *manifest.layers))
+
+
+@settings(max_examples=200, deadline=None)
+@given(damaged_or_other(CONFIG_BODY))
+def test_a_damaged_config_is_read_or_refused(body):
+    line, refused = refusal(lambda: read_config(body, "1.0.0", what="it"), by=ChartRejected)
+    assert (line is None) is bool(refused)
+    if line is not None:
+        assert decode_index(encode_index({"coredns": [line]})) == {"coredns": [line]}
+        offers_of(ENTRY, [{**line, "urls": ["oci://host/coredns:1.0.0"]}])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60) | st.text("aA0./:@-_ociхsha256", max_size=60).map(lambda rest: f"oci://{rest}"))
+def test_any_text_is_an_address_or_none(text):
+    place = place_of(text)
+    assert place is None or (place.host and ".." not in place.name and "/" not in place.reference)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(ANNOTATIONS)), st.lists(YAML_PIECES, max_size=12).map("".join)))
+def test_any_annotation_is_read_as_far_as_it_can_be(annotations):
+    assert all(note.text.isprintable() and note.text for note in read_annotations(annotations).notes)
 
 
 SCALARS = [

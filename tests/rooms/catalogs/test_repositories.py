@@ -9,7 +9,8 @@ from aiohttp import web
 
 from addonry.catalogs import CatalogSettings, MemoryShelf, open_catalog
 from addonry.catalogs.archives import MOST_PACKED
-from addonry.catalogs.repositories import LARGEST_INDEX, MOST_READ
+from addonry.catalogs.repositories import MOST_READ
+from addonry.catalogs.sources.helm import LARGEST_INDEX
 from addonry.model.errors import CatalogUnavailable, ChartRejected, ComponentNotFound
 from addonry.simulator.charts import ChartRepository, find_charts, pack
 from tests.rooms.catalogs.sites import NOW, Site, a_certificate, a_component, a_line, an_archive, an_index, serving
@@ -187,7 +188,7 @@ RUBBISH = {
     "packed bomb": (packed_bomb, "larger than 32 MiB"),
     "not packed": (lambda _: web.Response(body=b"no", headers={"Content-Encoding": "gzip"}), "says it is gzip"),
     "loop": (redirect_to("/index.yaml"), "redirects more than 5 times"),
-    "other scheme": (redirect_to("file:///etc/passwd"), "cannot be read"),
+    "other scheme": (redirect_to("file:///etc/passwd"), "neither http nor https"),
     "cut short": (cut_short, "cannot be read"),
     "never done": (drip, "was not done after 0.5 seconds"),
 }

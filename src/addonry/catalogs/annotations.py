@@ -1,0 +1,77 @@
+"""What publishers say of a version in the annotations of Artifact Hub: its changes, fixes of security, pre-releases.
+
+https://artifacthub.io/docs/topics/annotations/helm/. An annotation that cannot be read says nothing; a version is not
+lost for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from addonry.catalogs.documents import Unreadable, read_documents
+from addonry.model.catalog import Note
+
+_CHANGES: Final = "artifacthub.io/changes"
+_PRERELEASE: Final = "artifacthub.io/prerelease"
+_SECURITY: Final = "artifacthub.io/containsSecurityUpdates"
+
+ANNOTATIONS: Final = frozenset({_CHANGES, _PRERELEASE, _SECURITY})
+MOST_ANNOTATION: Final = 8_000
+"""Characters; longer ones are left out."""
+MOST_NOTES: Final = 30
+_MOST_TEXT: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the annotations of a version say."""
+
+    is_prerelease: bool = False
+    fixes_security: bool = False
+    notes: tuple[Note, ...] = ()
+
+
+_NOTHING: Final = Told()
+
+
+def read_annotations(annotations: Mapping[str, str]) -> Told:
+    """What *annotations* say, as far as it can be read."""
+    if not annotations:
+        return _NOTHING
+    notes = _notes(annotations.get(_CHANGES, ""))
+    return Told(
+        is_prerelease=_is_true(annotations, _PRERELEASE),
+        fixes_security=_is_true(annotations, _SECURITY) or any(note.kind == "security" for note in notes),
+        notes=notes,
+    )
+
+
+def _is_true(annotations: Mapping[str, str], name: str) -> bool:
+    return annotations.get(name, "").strip().lower() == "true"
+
+
+def _notes(text: str) -> tuple[Note, ...]:
+    """A list of sentences, or of mappings with a kind and a description."""
+    if not text:
+        return ()
+    try:
+        documents = read_documents(text.encode())
+    except Unreadable:
+        return ()
+    listed = documents[0] if documents and isinstance(documents[0], list) else []
+    notes = []
+    for each in listed[:MOST_NOTES]:
+        match each:
+            case str():
+                notes.append(Note("", _line(each)))
+            case {"kind": str(kind), "description": str(said)}:
+                notes.append(Note(kind.lower()[:20], _line(said)))
+            case {"description": str(said)}:
+                notes.append(Note("", _line(said)))
+    return tuple(note for note in notes if note.text)
+
+
+def _line(text: str) -> str:
+    """One line without control characters, for terminals and pages."""
+    plain = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return plain if len(plain) <= _MOST_TEXT else plain[: _MOST_TEXT - 1] + "…"
