@@ -5,8 +5,9 @@ from typing import Any
 
 from addonry.model.catalog import CatalogEntry, ChartSource, Fingerprints, Offer
 from addonry.model.clusters import Cluster, Reach
-from addonry.model.components import Component, Found, Health, Owner, Placement, SourceKind
+from addonry.model.components import Component, Found, Health, Placement, SourceKind
 from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
+from addonry.model.owners import Owner
 from addonry.model.readiness import Facts
 from addonry.model.tasks import Change, Task, TaskKind
 from addonry.rules.planning import FORWARD

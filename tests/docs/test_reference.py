@@ -13,9 +13,10 @@ import pytest
 from addonry.catalogs import CatalogSettings, MemoryShelf, open_catalog
 from addonry.gateway.errors import REFUSALS
 from addonry.gateway.operations import OPERATIONS, OWN
-from addonry.model.components import Found, Health, Inventory, Owner, Placement, SourceKind
+from addonry.model.components import Found, Health, Inventory, Placement, SourceKind
 from addonry.model.errors import InvalidParameter
 from addonry.model.ids import Version
+from addonry.model.owners import Owner
 from addonry.rules.matching import recognise
 from addonry.settings import VARIABLES, Settings
 from addonry.simulator.life.pods import Fate, fate_of

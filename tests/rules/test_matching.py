@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from addonry.model.catalog import CatalogEntry, Fingerprints
-from addonry.model.components import Found, Health, Inventory, Owner, Placement, ReleaseStatus, SourceKind
+from addonry.model.components import Found, Health, Inventory, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
-from addonry.rules.matching import Image, image_version, main_image, recognise, split_chart_label, split_image
+from addonry.model.owners import Owner
+from addonry.rules.matching import Image, main_image, recognise, split_chart_label, split_image, told_version
 from tests.builders import an_entry
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -40,7 +41,7 @@ def a_release(
 
 def a_workload(name: str, *images: str, namespace: str = "kube-system", kind: str = "Deployment") -> Found:
     place = Placement(SourceKind.WORKLOAD, namespace, name, kind)
-    version = image_version(images[0]) if images else Version("")
+    version = told_version(images[0])[0] if images else Version("")
     return Found(place, version, "", "", Owner.NOBODY, Health.CURRENT, images=images)
 
 
@@ -161,17 +162,36 @@ def test_an_image_is_read_as_registries_read_it(text, parts):
     assert split_image(text) == parts
 
 
+CALLED = "app.kubernetes.io/version"
+BUILT = "org.opencontainers.image.version"
+DIGEST = "app@sha256:0123456789abcdef"
+
 VERSIONS = [
-    ("app:v1.2", {}, "v1.2"),
-    ("host:5000/app", {"app.kubernetes.io/version": "1.2"}, "1.2"),
-    ("app@sha256:0123456789abcdef", {}, "0123456789ab"),
-    ("app", {}, ""),
+    ("app:v1.2", {}, {}, "v1.2"),
+    ("app:v1.2", {CALLED: "9"}, {BUILT: "9"}, "v1.2"),
+    ("host:5000/app", {CALLED: "1.2"}, {}, "1.2"),
+    ("app:latest", {CALLED: "1.2"}, {}, "1.2"),
+    ("app:latest", {}, {}, "latest"),
+    (DIGEST, {CALLED: "1.2"}, {BUILT: "1.3"}, "1.2"),
+    (DIGEST, {}, {BUILT: "1.3"}, "1.3"),
+    (DIGEST, {"helm.sh/chart": "app-4.0.0"}, {}, ""),
+    (DIGEST, {}, {}, ""),
+    ("app", {}, {}, ""),
+    ("", {}, {}, ""),
 ]
 
 
-@pytest.mark.parametrize(("image", "labels", "version"), VERSIONS)
-def test_without_a_tag_the_label_says_the_version_and_at_last_the_digest(image, labels, version):
-    assert image_version(image, labels) == version
+@pytest.mark.parametrize(("image", "labels", "annotations", "version"), VERSIONS)
+def test_a_tag_says_the_version_else_a_label_and_a_digest_never(image, labels, annotations, version):
+    """Twelve digits of a digest would be taken for a number, and a chart's version counts something else."""
+    told, why = told_version(image, labels, annotations)
+    assert told == version
+    assert bool(why) is not bool(told)
+
+
+def test_why_there_is_no_version_names_what_there_is():
+    assert "digest" in told_version(DIGEST)[1]
+    assert "app-4.0.0" in told_version(DIGEST, {"helm.sh/chart": "app-4.0.0"})[1]
 
 
 def test_the_main_container_is_the_one_called_like_the_workload():

@@ -8,8 +8,9 @@ import pytest
 
 from addonry.model.catalog import KubernetesRange, VersionScope
 from addonry.model.clusters import Reach
-from addonry.model.components import Health, Owner, Placement, ReleaseStatus, SourceKind
+from addonry.model.components import Health, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import TaskId, Version
+from addonry.model.owners import Owner
 from addonry.model.readiness import Facts, Severity
 from addonry.model.tasks import TaskKind
 from addonry.rules.readiness import assess, assess_change

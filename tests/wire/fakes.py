@@ -19,7 +19,7 @@ from addonry.model.access import AuditRecord, Grants, Policy, User
 from addonry.model.catalog import CatalogEntry, ChartContents, ChartSource, Fingerprints, Offer
 from addonry.model.checks import CheckItem, CheckOutcome, ClusterCheck
 from addonry.model.clusters import Cluster, Profile, Reach
-from addonry.model.components import Component, Found, Health, ObjectRef, Owner, Placement, SourceKind
+from addonry.model.components import Component, Found, Health, ObjectRef, Placement, SourceKind
 from addonry.model.errors import (
     AlreadyInstalled,
     ClusterNotFound,
@@ -30,6 +30,7 @@ from addonry.model.errors import (
 )
 from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
 from addonry.model.keys import AccessKey, Credential
+from addonry.model.owners import Owner
 from addonry.model.readiness import Blocker, Readiness, Severity
 from addonry.model.tasks import (
     LIVE,

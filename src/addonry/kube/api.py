@@ -71,6 +71,10 @@ class Expired(ClusterRejected):
     """410: the resourceVersion or continue token is too old; list again."""
 
 
+class TooLarge(ClusterRejected):
+    """One answer is more than is taken at once; ask for less."""
+
+
 class Forbidden(ClusterRefused):
     """403: the credentials are good, and not allowed to do this."""
 
@@ -103,6 +107,11 @@ class Api:
     def server(self) -> str:
         """The address, as the kubeconfig has it."""
         return self._access.server
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that the kubeconfig's context names; empty when it names none."""
+        return self._access.namespace
 
     async def kubeconfig(self) -> str:
         """A self-contained kubeconfig with the credential of the moment, for a child process."""
@@ -406,7 +415,7 @@ class Api:
             size += len(part)
             if size > MAX_ANSWER:
                 response.close()
-                raise ClusterRejected(
+                raise TooLarge(
                     f"The cluster at {self._access.host} answered more than {MAX_ANSWER >> 20} MiB at once.",
                     remedy="Check that the address is a Kubernetes API server.",
                 )

@@ -1,87 +1,101 @@
 """What runs on a cluster, in a number of requests that does not grow with what runs there.
 
-Helm's release Secrets, the three kinds of workloads, APIServices, nodes, version and discovery; each list in pages, of
-each object the few fields that are read. A list that the credentials may not make is named in ``denied`` and what it
-holds is missing, nothing more. CRDs are not listed: their objects are large, and the versions they serve are in the
-discovery document already.
+Ten requests: version, discovery (two), nodes, Helm's records in Secrets and in ConfigMaps, the three kinds of
+workloads, APIServices; and one for each kind in ``controllers.RESOURCES`` (eight of them) that the cluster serves. Each
+is a list in pages of 500, and of each object the few fields that are read. Pods are not listed, so the static pods of a
+control plane are no components; nor are CRDs, whose versions the discovery document names already.
 
-To recognise one more owner, add a line to OWNER_SIGNS.
+A list that the credentials may not make of the whole cluster is made of the kubeconfig's own namespace instead, with
+one more request; it is named in ``denied`` and what it holds elsewhere is missing, nothing more. Whose a workload is,
+``rules.owners`` decides.
 """
 
 import asyncio
+import builtins
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
-from addonry.kube.api import Api, Forbidden, Missing, all_of
-from addonry.kube.helm.releases import Release, ReleaseUnreadable, decode_release
-from addonry.kube.objects import API_SERVICES, ApiService, Meta, Workload, state_of
+from addonry.kube.api import Api, Forbidden, Missing, TooLarge, all_of
+from addonry.kube.controllers import Resource, Said, ask_controllers
+from addonry.kube.helm.manifests import workloads_in
+from addonry.kube.helm.records import SELECTOR, Record, StoredRelease, read_records
+from addonry.kube.helm.releases import Release, moment_of
+from addonry.kube.objects import API_SERVICES, ApiService, Workload, state_of
 from addonry.kube.rollout import assess_api_service
-from addonry.model.components import Found, Health, Inventory, Owner, Placement, ReleaseStatus, SourceKind
+from addonry.model.components import Driver, Found, Health, Inventory, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
+from addonry.model.owners import Claim, Conflict, Owner, Turnover
 from addonry.rules.health import Assessment, assess_workload, together
-from addonry.rules.matching import image_version, main_image, split_chart_label
+from addonry.rules.matching import main_image, split_chart_label, told_version
+from addonry.rules.owners import (
+    RELEASE_NAME,
+    RELEASE_NAMESPACE,
+    Marks,
+    Registry,
+    ReleaseKey,
+    Writer,
+    claims_on,
+    claims_on_release,
+    conflict_over,
+    conflict_over_release,
+    installed_by,
+    often,
+    register,
+    turnover_of,
+)
 
 T = TypeVar("T")
-
-RELEASE_NAME: Final = "meta.helm.sh/release-name"
-RELEASE_NAMESPACE: Final = "meta.helm.sh/release-namespace"
 
 KINDS: Final[Mapping[str, str]] = {
     "Deployment": "/apis/apps/v1/deployments",
     "DaemonSet": "/apis/apps/v1/daemonsets",
     "StatefulSet": "/apis/apps/v1/statefulsets",
 }
-_SECRETS: Final = "/api/v1/secrets"
+_RECORDS: Final = {Driver.SECRETS: "/api/v1/secrets", Driver.CONFIG_MAPS: "/api/v1/configmaps"}
 _NODES: Final = "/api/v1/nodes"
 _ONLY_METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-_SECRETS_A_PAGE: Final = "50"
-"""A release record may be 1 MiB; with the usual page of 500 one answer could exceed what is accepted."""
-
-_RELEASE_RECORDS: Final = "owner=helm,status!=superseded"
-"""A release's newest revision is never superseded, and the older ones are most of what is stored."""
+_OF_NO_NAMESPACE: Final = frozenset({API_SERVICES})
+_LARGE_A_PAGE: Final = "40"
+"""How many Helm records to ask for at once where 500 are more than is taken: one may have 1 MiB, few have a tenth."""
 
 _AT_ONCE: Final = 4
 
 
 async def take_inventory(api: Api) -> Inventory:
     """Everything that runs there. Raises ClusterTrouble when the cluster does not answer or knows us not at all."""
-    gate = asyncio.Semaphore(_AT_ONCE)
-    denied: list[str] = []
-
-    async def ask(what: str, question: Callable[[], Awaitable[T]], otherwise: T) -> T:
-        async with gate:
-            try:
-                return await question()
-            except Forbidden:
-                denied.append(what)
-            except Missing:
-                pass  # an API that this cluster does not serve, for example apiregistration on a virtual cluster
-            return otherwise
-
-    version = asyncio.create_task(ask("version", api.server_version, ""))
-    served = asyncio.create_task(ask("discovery", api.served, frozenset[str]()))
-    nodes = asyncio.create_task(ask("nodes", partial(count_nodes, api), 0))
-    secrets = asyncio.create_task(ask("secrets", partial(_secrets, api), None))
-    services = asyncio.create_task(
-        ask("apiservices", partial(_list, api, API_SERVICES, ApiService), list[ApiService]())
-    )
-    workloads = {
-        kind: asyncio.create_task(ask(path.rpartition("/")[2], partial(_list, api, path, Workload), list[Workload]()))
-        for kind, path in KINDS.items()
+    scan = _Scan(api)
+    version = asyncio.create_task(scan.ask("version", api.server_version, ""))
+    served = asyncio.create_task(scan.ask("discovery", api.served, frozenset[str]()))
+    nodes = asyncio.create_task(scan.ask("nodes", partial(count_nodes, api), 0))
+    said = asyncio.create_task(scan.controllers(served))
+    records = {
+        driver: asyncio.create_task(scan.list(path, Record, partial(_records, api)))
+        for driver, path in _RECORDS.items()
     }
-    await all_of(version, served, nodes, secrets, services, *workloads.values())
-    seen = [_Seen.of(each, kind) for kind, listed in workloads.items() for each in listed.result()]
+    services = asyncio.create_task(scan.list(API_SERVICES, ApiService))
+    workloads = {kind: asyncio.create_task(scan.list(path, Workload)) for kind, path in KINDS.items()}
+    await all_of(version, served, nodes, said, *records.values(), services, *workloads.values())
+    releases = _releases({driver: listed.result() for driver, listed in records.items()})
+    registry = _registry(
+        said.result(),
+        releases,
+        all_are_recorded=records[Driver.SECRETS].result().is_whole,
+        kubernetes=version.result(),
+    )
+    seen = [_Seen.of(each, kind, registry) for kind, listed in workloads.items() for each in listed.result().items]
     return Inventory(
         kubernetes=version.result(),
         nodes=nodes.result(),
         served=served.result(),
-        found=_found(secrets.result(), seen, services.result()),
-        denied=tuple(sorted(denied)),
+        found=_found(releases, seen, services.result().items, registry),
+        denied=tuple(sorted(scan.denied)),
+        namespace=scan.namespace,
     )
 
 
@@ -91,14 +105,19 @@ async def count_nodes(api: Api) -> int:
 
 
 def found_workload(workload: Mapping[str, Any], kind: str = "") -> Found:
-    """A Deployment, DaemonSet or StatefulSet as the API answers it, as a component of its own, with its health."""
+    """A Deployment, DaemonSet or StatefulSet as the API answers it, as a component of its own, with its health.
+
+    Its owner is what its own marks tell; the controllers are not asked.
+    """
     read = msgspec.convert(workload, Workload)
-    return _plain(_Seen.of(read, kind or read.kind))
+    registry = Registry()
+    return _plain([_Seen.of(read, kind or read.kind, registry)], registry)
 
 
-def found_release(newest: Release, deployed: Release | None) -> Found:
+def found_release(newest: Release, deployed: Release | None, driver: Driver = Driver.SECRETS) -> Found:
     """A Helm release by its newest revision and the deployed one, if there is one; its health is not known here."""
     shown = deployed or newest
+    turnover = often(f"revisions of Helm release {newest.namespace}/{newest.name}", newest.revision, newest.created_at)
     return Found(
         placement=Placement(SourceKind.HELM, newest.namespace, newest.name),
         version=Version(shown.chart_version),
@@ -110,35 +129,9 @@ def found_release(newest: Release, deployed: Release | None) -> Found:
         status=newest.status,
         revision=newest.revision,
         values=shown.values,
+        driver=driver,
+        turnovers=(turnover,) if turnover else (),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class OwnerSign:
-    """A label or annotation that gives an owner away: an exact name, or with a final slash a prefix."""
-
-    name: str
-    owner: Owner
-
-
-OWNER_SIGNS: Final = (
-    # https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/
-    OwnerSign("argocd.argoproj.io/tracking-id", Owner.ARGO_CD),
-    OwnerSign("argocd.argoproj.io/instance", Owner.ARGO_CD),
-    # https://fluxcd.io/flux/components/
-    OwnerSign("helm.toolkit.fluxcd.io/", Owner.FLUX),
-    OwnerSign("kustomize.toolkit.fluxcd.io/", Owner.FLUX),
-    # https://docs.k3s.io/installation/packaged-components
-    OwnerSign("objectset.rio.cattle.io/", Owner.K3S),
-    OwnerSign("helmcharts.helm.cattle.io/", Owner.K3S),
-)
-"""What tells of an owner, the most telling first. Argo CD and Flux come before Helm, whose marks they may copy."""
-
-_KUBEADM: Final = {("Deployment", "coredns"): "kube-dns", ("DaemonSet", "kube-proxy"): "kube-proxy"}
-"""What kubeadm puts into kube-system, with the ``k8s-app`` label it gives it; nothing else marks it as kubeadm's.
-
-https://kubernetes.io/docs/reference/setup-tools/kubeadm/implementation-details/#install-addons.
-"""
 
 
 # Reading.
@@ -148,125 +141,210 @@ class _Nothing(msgspec.Struct, gc=False):
     """An object that is only counted."""
 
 
-class _SecretData(msgspec.Struct, gc=False):
-    release: str = ""
+@dataclass(frozen=True, slots=True)
+class _Listed(Generic[T]):
+    """A list, as far as it was allowed."""
+
+    items: list[T]
+    is_whole: bool
 
 
-class _Secret(msgspec.Struct, gc=False):
-    metadata: Meta
-    data: _SecretData | None = None
+_Question = Callable[[str], Awaitable[list[T]]]
+"""Asks for what is at a path."""
 
 
-async def _list(api: Api, path: str, item: type[T], params: Mapping[str, str] | None = None) -> list[T]:
+class _Scan:
+    """The questions of one scan: a few at a time, and what was not allowed is noted."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self.denied: list[str] = []
+        self.namespace = ""
+
+    async def ask(self, what: str, question: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        async with self._gate:
+            try:
+                return await question()
+            except Forbidden:
+                self.denied.append(what)
+            except Missing:
+                pass  # an API that this cluster does not serve, for example apiregistration on a virtual cluster
+            return otherwise
+
+    async def list(self, path: str, item: type[T], question: "_Question[T] | None" = None) -> "_Listed[T]":
+        """Everything that is at *path*, or what of it lies in the kubeconfig's own namespace."""
+        put = question or partial(_list, self._api, item)
+        what = path.rpartition("/")[2]
+        found = await self.ask(what, lambda: put(path), None)
+        if found is not None or what not in self.denied:
+            return _Listed(found or [], is_whole=True)
+        here = self._api.namespace
+        if not here or path in _OF_NO_NAMESPACE:
+            return _Listed([], is_whole=False)
+        return _Listed(await self._list_within(here, path, put), is_whole=False)
+
+    async def _list_within(self, namespace: str, path: str, put: "_Question[T]") -> builtins.list[T]:
+        root, _, plural = path.rpartition("/")
+        async with self._gate:
+            try:
+                found = await put(f"{root}/namespaces/{quote(namespace, safe='')}/{plural}")
+            except (Forbidden, Missing):
+                return []
+        self.namespace = namespace
+        return found
+
+    async def controllers(self, served: Awaitable[Collection[str]]) -> Said:
+        """What the controllers say, once it is known which there are."""
+        return await ask_controllers(self._ask_controller, await served)
+
+    async def _ask_controller(self, resource: Resource, path: str) -> Sequence[Any] | None:
+        params = {"labelSelector": resource.selector} if resource.selector else {}
+        listed = await self.list(path, resource.item, partial(_list, self._api, resource.item, params=params))
+        return listed.items if listed.is_whole else None
+
+
+async def _list(api: Api, item: type[T], path: str, params: Mapping[str, str] | None = None) -> list[T]:
     return (await api.list(path, item, params=params))[0]
 
 
-async def _secrets(api: Api) -> list[_Secret] | None:
-    return await _list(api, _SECRETS, _Secret, {"labelSelector": _RELEASE_RECORDS, "limit": _SECRETS_A_PAGE})
+async def _records(api: Api, path: str) -> list[Record]:
+    params = {"labelSelector": SELECTOR}
+    try:
+        return await _list(api, Record, path, params)
+    except TooLarge:
+        return await _list(api, Record, path, {**params, "limit": _LARGE_A_PAGE})
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A workload of the cluster, assessed."""
+    """A workload of the cluster, assessed, and whose it is."""
 
-    kind: str
     workload: Workload
     assessment: Assessment
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    marks: Marks
+    claims: tuple[Claim, ...]
 
     @classmethod
-    def of(cls, workload: Workload, kind: str) -> "_Seen":
-        meta = workload.metadata
-        assessment = assess_workload(state_of(workload, kind))
-        return cls(kind, workload, assessment, meta.labels or {}, meta.annotations or {})
+    def of(cls, workload: Workload, kind: str, registry: Registry) -> "_Seen":
+        marks = _marks_of(workload, kind)
+        return cls(workload, assess_workload(state_of(workload, kind)), marks, claims_on(marks, registry))
 
     @property
-    def release(self) -> tuple[str, str] | None:
-        """Namespace and name of the Helm release it says it belongs to."""
-        name = self.annotations.get(RELEASE_NAME)
-        return (self.annotations.get(RELEASE_NAMESPACE, self.workload.metadata.namespace), name) if name else None
+    def turnover(self) -> Turnover | None:
+        meta = self.workload.metadata
+        return turnover_of(self.marks, meta.generation, moment_of(meta.creation_timestamp))
 
-    @property
-    def images(self) -> tuple[str, ...]:
-        return tuple(each.image for each in self.workload.containers)
+
+def _marks_of(workload: Workload, kind: str) -> Marks:
+    meta = workload.metadata
+    controller = next((each for each in meta.owner_references or () if each.controller), None)
+    return Marks(
+        kind=kind,
+        namespace=meta.namespace,
+        name=meta.name,
+        labels=meta.labels or {},
+        annotations=meta.annotations or {},
+        controller=(controller.api_version, controller.kind, controller.name) if controller else None,
+        writers=tuple(
+            Writer(each.manager, each.operation, each.time)
+            for each in meta.managed_fields or ()
+            if not each.subresource
+        ),
+        images=tuple(each.image for each in workload.containers),
+    )
 
 
 # Deciding.
 
 
-def _found(secrets: list[_Secret] | None, seen: list[_Seen], services: list[ApiService]) -> tuple[Found, ...]:
-    claimed: dict[tuple[str, str], list[_Seen]] = defaultdict(list)
-    plain: list[_Seen] = []
+def _releases(records: Mapping[Driver, _Listed[Record]]) -> dict[ReleaseKey, StoredRelease]:
+    found: dict[ReleaseKey, StoredRelease] = {}
+    for driver, listed in records.items():
+        found = read_records(listed.items, driver) | found
+    return found
+
+
+def _registry(
+    said: Said, releases: Mapping[ReleaseKey, StoredRelease], *, all_are_recorded: bool, kubernetes: str
+) -> Registry:
+    manifests = {
+        key: tuple(workloads_in(stored.deployed.manifest, key[0]))
+        for key, stored in releases.items()
+        if stored.deployed
+    }
+    return register(
+        said.controlled,
+        asked=said.asked,
+        recorded=releases if all_are_recorded else None,
+        manifests=manifests,
+        kubernetes=kubernetes,
+    )
+
+
+def _found(
+    releases: Mapping[ReleaseKey, StoredRelease],
+    seen: Iterable[_Seen],
+    services: Iterable[ApiService],
+    registry: Registry,
+) -> tuple[Found, ...]:
+    members: dict[ReleaseKey, list[_Seen]] = defaultdict(list)
+    plain: dict[object, list[_Seen]] = defaultdict(list)
+    conflicts: dict[ReleaseKey, list[Conflict]] = defaultdict(list)
     for each in seen:
-        if each.release is not None:
-            claimed[each.release].append(each)
+        release = each.marks.release
+        # Argo CD and others apply what Helm renders, and some copy its annotations: no release stands behind them.
+        if release is not None and (release in releases or registry.recorded is None):
+            members[release].append(each)
         else:
-            plain.append(each)
-    apis: dict[tuple[str, str], list[Assessment]] = defaultdict(list)
+            plain[_together_with(each)].append(each)
+        conflict = conflict_over(each.marks, each.claims)
+        if conflict is not None:
+            for key in {*((release,) if release else ()), *registry.manifests.get(each.marks.key, ())}:
+                conflicts[key].append(conflict)
+    apis: dict[ReleaseKey, list[Assessment]] = defaultdict(list)
     for service in services:
         notes = service.metadata.annotations or {}
         if RELEASE_NAME in notes:
             apis[notes.get(RELEASE_NAMESPACE, ""), notes[RELEASE_NAME]].append(assess_api_service(service))
-    if secrets is None:
-        # Without the records the labels must do: a workload that says it is Helm's must not pass for nobody's.
-        releases = {key: _from_labels(key, members) for key, members in claimed.items()}
-    else:
-        releases = _releases(secrets)
-        # Argo CD and others apply what Helm renders, and some copy its annotations: no release stands behind them.
-        plain += [each for key, members in claimed.items() if key not in releases for each in members]
-    listed = [_with_workloads(found, claimed[key], apis[key]) for key, found in releases.items()]
-    listed += [_plain(each) for each in plain]
+    listed = [
+        _whole(key, _base_of(key, releases.get(key), members[key]), members[key], apis[key], conflicts[key], registry)
+        for key in {**releases, **members}
+    ]
+    listed += [_plain(group, registry) for group in plain.values()]
     return tuple(sorted(listed, key=lambda found: found.placement))
 
 
-def _releases(secrets: Iterable[_Secret]) -> dict[tuple[str, str], Found]:
-    """Each release by namespace and name. Only the records that tell something are unpacked."""
-    revisions: dict[tuple[str, str], list[tuple[int, str, _Secret]]] = defaultdict(list)
-    for secret in secrets:
-        labels = secret.metadata.labels or {}
-        number = labels.get("version", "")
-        if labels.get("name") and number.isdecimal():
-            key = (secret.metadata.namespace, labels["name"])
-            revisions[key].append((int(number), labels.get("status", ""), secret))
-    found = {}
-    for key, listed in revisions.items():
-        listed.sort(key=lambda each: each[0])
-        newest = listed[-1]
-        if newest[1] == ReleaseStatus.UNINSTALLED:
-            continue  # uninstalled with its history kept
-        deployed = next((each for each in reversed(listed) if each[1] == ReleaseStatus.DEPLOYED), None)
-        found[key] = _read_release(key, newest, deployed)
-    return found
+def _together_with(seen: _Seen) -> object:
+    """What workloads of no release are one thing by: all Deployments of one operator that OLM has installed."""
+    by = seen.claims[0].by if seen.claims else None
+    return by if by is not None and by.owner is Owner.OLM and by.name else seen.marks.key
 
 
-def _read_release(
-    key: tuple[str, str], newest: tuple[int, str, _Secret], deployed: tuple[int, str, _Secret] | None
-) -> Found:
-    try:
-        last = _decode(newest[2])
-        return found_release(last, last if deployed is newest else (_decode(deployed[2]) if deployed else None))
-    except ReleaseUnreadable as error:
-        placement = Placement(SourceKind.HELM, *key)
+def _base_of(key: ReleaseKey, stored: StoredRelease | None, members: list[_Seen]) -> Found:
+    """A release by its records, else by what its workloads say."""
+    if stored is None:
+        return _from_labels(key, members)
+    if stored.newest is None:
         return Found(
-            placement, Version(""), "", "", Owner.HELM, Health.UNKNOWN, error.message, _status(newest[1]), newest[0]
+            placement=Placement(SourceKind.HELM, *key),
+            version=Version(""),
+            app_version="",
+            chart="",
+            owner=Owner.HELM,
+            health=Health.UNKNOWN,
+            message=stored.trouble,
+            status=stored.status,
+            revision=stored.revision,
+            driver=stored.driver,
+            no_version="its Helm record cannot be read",
         )
+    return found_release(stored.newest, stored.deployed, stored.driver)
 
 
-def _decode(secret: _Secret) -> Release:
-    return decode_release(secret.data.release if secret.data else "")
-
-
-def _status(label: str) -> ReleaseStatus:
-    try:
-        return ReleaseStatus(label)
-    except ValueError:
-        return ReleaseStatus.UNKNOWN
-
-
-def _from_labels(key: tuple[str, str], members: list[_Seen]) -> Found:
+def _from_labels(key: ReleaseKey, members: list[_Seen]) -> Found:
     """A release whose record may not be read, by what its workloads say."""
-    labels = members[0].labels
+    labels = members[0].marks.labels
     chart, version = split_chart_label(labels.get("helm.sh/chart", ""))
     return Found(
         placement=Placement(SourceKind.HELM, *key),
@@ -277,56 +355,60 @@ def _from_labels(key: tuple[str, str], members: list[_Seen]) -> Found:
         health=Health.UNKNOWN,
         message="Its Helm record may not be read with these credentials.",
         status=ReleaseStatus.UNKNOWN,
+        no_version="" if version else "its Helm record may not be read, and no label names its chart",
     )
 
 
-def _with_workloads(found: Found, members: list[_Seen], apis: list[Assessment]) -> Found:
-    """A release with the worst health of what belongs to it, and the owner that its objects tell of."""
+def _whole(
+    key: ReleaseKey,
+    found: Found,
+    members: list[_Seen],
+    apis: list[Assessment],
+    conflicts: list[Conflict],
+    registry: Registry,
+) -> Found:
+    """A release with the worst health of what belongs to it, and the owner that stands behind it."""
     whole = together([*(each.assessment for each in members), *apis])
-    owner = next((owner for each in members if (owner := _owner_of(each)) is not Owner.NOBODY), Owner.NOBODY)
+    claims = claims_on_release(key, (each.claims for each in members), registry)
+    over_all = conflict_over_release(key, claims)
+    by = claims[0].by if claims else None
     return replace(
         found,
         health=whole.health,
         message=found.message or (whole.note if whole.health is not Health.CURRENT else ""),
-        owner=found.owner if owner in {Owner.NOBODY, Owner.KUBEADM} else owner,
-        images=tuple(dict.fromkeys(image for each in members for image in each.images)),
+        owner=by.owner if by else found.owner,
+        owner_ref=by,
+        conflicts=(*((over_all,) if over_all else ()), *conflicts),
+        turnovers=(*found.turnovers, *_turnovers(members)),
+        images=tuple(dict.fromkeys(image for each in members for image in each.marks.images)),
     )
 
 
-def _plain(seen: _Seen) -> Found:
-    meta = seen.workload.metadata
-    containers = seen.workload.containers
-    image = main_image(meta.name, [(each.name, each.image) for each in containers])
-    version = image_version(image, seen.labels)
-    health = seen.assessment.health
+def _plain(group: list[_Seen], registry: Registry) -> Found:
+    """A workload of no release, or several that are one thing; the first by name stands for all."""
+    first = min(group, key=lambda each: each.marks.key)
+    marks = first.marks
+    image = main_image(marks.name, [(each.name, each.image) for each in first.workload.containers])
+    version, no_version = told_version(image, marks.labels, marks.annotations)
+    installed = Version(installed_by(marks, first.claims, registry))
+    whole = together([each.assessment for each in group])
+    by = first.claims[0].by if first.claims else None
+    conflicts = (conflict_over(each.marks, each.claims) for each in group)
     return Found(
-        placement=Placement(SourceKind.WORKLOAD, meta.namespace, meta.name, seen.kind),
-        version=version,
-        app_version=seen.labels.get("app.kubernetes.io/version", "") or version,
+        placement=Placement(SourceKind.WORKLOAD, marks.namespace, marks.name, marks.kind),
+        version=version or installed,
+        app_version=installed or marks.labels.get("app.kubernetes.io/version", "") or version,
         chart="",
-        owner=_owner_of(seen),
-        health=health,
-        message="" if health is Health.CURRENT else seen.assessment.note,
-        images=seen.images,
+        owner=by.owner if by else Owner.NOBODY,
+        owner_ref=by if by and by.owner is not Owner.KUBEADM else None,
+        health=whole.health,
+        message="" if whole.health is Health.CURRENT else whole.note,
+        images=tuple(dict.fromkeys(image for each in group for image in each.marks.images)),
+        conflicts=tuple(each for each in conflicts if each is not None),
+        turnovers=_turnovers(group),
+        no_version="" if version or installed else no_version,
     )
 
 
-def _owner_of(seen: _Seen) -> Owner:
-    signs = [
-        sign
-        for marks in (seen.labels, seen.annotations)
-        for name in marks
-        if (sign := _SIGNS.get(name, _SIGNS.get(name.partition("/")[0]))) is not None
-    ]
-    if signs:
-        return OWNER_SIGNS[min(signs)].owner
-    meta = seen.workload.metadata
-    label = _KUBEADM.get((seen.kind, meta.name))
-    if meta.namespace == "kube-system" and label is not None and seen.labels.get("k8s-app") == label:
-        return Owner.KUBEADM
-    return Owner.NOBODY
-
-
-# A scan asks this of every mark of every workload, so each costs two look-ups however many signs there are. The keys
-# are whole names, or for a prefix the part before its slash; the values are places in OWNER_SIGNS, counted from zero.
-_SIGNS: Final = {sign.name.removesuffix("/"): place for place, sign in enumerate(OWNER_SIGNS)}
+def _turnovers(group: Iterable[_Seen]) -> tuple[Turnover, ...]:
+    return tuple(turnover for each in group if (turnover := each.turnover) is not None)

@@ -24,7 +24,8 @@ TEMPLATE_HASH_LABEL: Final = "pod-template-hash"
 REVISION_HASH_LABEL: Final = "controller-revision-hash"
 
 
-class OwnerReference(msgspec.Struct, gc=False):
+class OwnerReference(msgspec.Struct, rename="camel", gc=False):
+    api_version: str = ""
     kind: str = ""
     name: str = ""
     uid: str = ""
@@ -121,10 +122,26 @@ class _WorkloadStatus(msgspec.Struct, rename="camel", gc=False):
     conditions: list[_Condition] | None = None
 
 
+class ManagedFields(msgspec.Struct, gc=False):
+    """Who wrote some of an object's fields; which ones is not read."""
+
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    time: str = ""
+
+
+class WorkloadMeta(Meta, rename="camel", gc=False):
+    """Metadata with everything that tells of an owner."""
+
+    creation_timestamp: str = ""
+    managed_fields: list[ManagedFields] | None = None
+
+
 class Workload(msgspec.Struct, gc=False):
     """A Deployment, DaemonSet or StatefulSet. Items of a list do not say their kind."""
 
-    metadata: Meta
+    metadata: WorkloadMeta
     kind: str = ""
     spec: _WorkloadSpec = msgspec.field(default_factory=_WorkloadSpec)
     status: _WorkloadStatus = msgspec.field(default_factory=_WorkloadStatus)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from addonry.model.ids import ComponentName, Version
+from addonry.model.owners import Conflict, Owner, OwnerRef, Turnover
 
 
 class SourceKind(StrEnum):
@@ -16,15 +17,11 @@ class SourceKind(StrEnum):
     WORKLOAD = "workload"
 
 
-class Owner(StrEnum):
-    """Who put the component there and would put it back."""
+class Driver(StrEnum):
+    """Where Helm keeps the records of a release (``HELM_DRIVER``)."""
 
-    HELM = "Helm"
-    ARGO_CD = "Argo CD"
-    FLUX = "Flux"
-    KUBEADM = "kubeadm"
-    K3S = "k3s"
-    NOBODY = "nobody"
+    SECRETS = "secrets"
+    CONFIG_MAPS = "configmaps"
 
 
 class Health(StrEnum):
@@ -86,6 +83,14 @@ class Found:
     images: tuple[str, ...] = ()
     values: Mapping[str, Any] | None = field(default=None, repr=False)
     """The user's own values of a Helm release; never logged, they may hold secrets."""
+    driver: Driver = Driver.SECRETS
+    owner_ref: OwnerRef | None = None
+    """Where the owner can be told; None for one that keeps no object of its own (Helm, kubeadm, nobody)."""
+    conflicts: tuple[Conflict, ...] = ()
+    turnovers: tuple[Turnover, ...] = ()
+    """What of it has been changed more than a hundred times."""
+    no_version: str = ""
+    """Why *version* is empty, where it is."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -108,7 +113,9 @@ class Inventory:
     """API versions served, ``apps/v1`` style (core: ``v1``)."""
     found: tuple[Found, ...]
     denied: tuple[str, ...] = ()
-    """Lists the credentials were not allowed to make; what they hold is missing from *found*."""
+    """Lists the credentials were not allowed to make, by resource; what they hold is missing from *found*."""
+    namespace: str = ""
+    """Where a denied list was allowed after all, in the kubeconfig's own namespace: that namespace."""
 
 
 @dataclass(frozen=True, slots=True)

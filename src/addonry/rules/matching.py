@@ -15,6 +15,8 @@ from addonry.model.catalog import CatalogEntry
 from addonry.model.components import Component, Found, Inventory, ReleaseStatus, SourceKind
 from addonry.model.ids import ComponentName, Version
 
+_DIGIT: Final = re.compile("[0-9]")
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -59,11 +61,27 @@ def split_image(image: str) -> Image:
     return Image(registry, repository, tag, digest)
 
 
-def image_version(image: str, labels: Mapping[str, str] | None = None) -> Version:
-    """The version that a workload with *image* says of itself: the tag, else the standard label, else a short digest."""
+def told_version(
+    image: str, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None
+) -> tuple[Version, str]:
+    """The version that a workload with *image* says of itself; or none, and why.
+
+    The tag, if it has a number in it; else what the label or annotation made for it says; else a tag such as
+    ``latest``. A chart label counts charts, which are not what runs, so it is mentioned and no more.
+    """
     parts = split_image(image)
-    label = (labels or {}).get("app.kubernetes.io/version", "")
-    return Version(parts.tag or label or parts.digest.rpartition(":")[2][:12])
+    marks = (
+        (labels or {}).get("app.kubernetes.io/version", ""),
+        # https://github.com/opencontainers/image-spec/blob/main/annotations.md
+        (annotations or {}).get("org.opencontainers.image.version", ""),
+    )
+    told = parts.tag if _DIGIT.search(parts.tag) else next((each for each in marks if each), parts.tag)
+    if told:
+        return Version(told), ""
+    named = "a digest" if parts.digest else "no tag"
+    chart = (labels or {}).get("helm.sh/chart", "")
+    aside = f"; its chart is {chart}" if chart else ""
+    return Version(""), f"its image has {named} and no label says its version{aside}" if image else "it has no image"
 
 
 def main_image(workload: str, containers: Iterable[tuple[str, str]]) -> str:

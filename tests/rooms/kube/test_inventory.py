@@ -1,23 +1,20 @@
 """The inventory of a cluster: what is found, who owns it, and how little is asked."""
 
 import asyncio
-import base64
-from typing import Any
 
 import pytest
 
 from addonry.kube import KubeSettings, open_cluster
 from addonry.kube.api import Api
-from addonry.kube.helm.releases import encode_release
 from addonry.kube.inventory import found_workload, take_inventory
 from addonry.kube.kubeconfig import read_kubeconfig
-from addonry.model.components import Found, Health, Inventory, Owner, ReleaseStatus, SourceKind
+from addonry.model.components import Found, Health, Inventory, ReleaseStatus, SourceKind
 from addonry.model.errors import ClusterRefused, ClusterUnreachable
+from addonry.model.owners import Owner
 from addonry.simulator import SimulatedCluster, Simulator
 from addonry.simulator.charts import ChartRepository, find_charts, pack
+from tests.rooms.kube.cluster_objects import TOKEN, of_helm, put_release, put_workload
 from tests.support.helm import helm
-
-TOKEN = "s3cret-v4lue"
 
 
 @pytest.fixture(scope="module")
@@ -36,67 +33,6 @@ async def api(cluster):
     made = Api(read_kubeconfig(cluster.kubeconfig()), request_seconds=5)
     yield made
     await made.close()
-
-
-async def put_release(
-    api: Api,
-    name: str = "dns",
-    *,
-    revision: int = 1,
-    status: str = "deployed",
-    version: str = "1.0.0",
-    namespace: str = "kube-system",
-    data: str | None = None,
-) -> None:
-    """One revision of a release, as Helm stores it."""
-    document = {
-        "name": name,
-        "namespace": namespace,
-        "version": revision,
-        "info": {"status": status, "description": f"{status} of {version}"},
-        "chart": {"metadata": {"name": "coredns", "version": version, "appVersion": "1.11"}},
-        "config": {"password": TOKEN},
-        "manifest": "",
-    }
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "helm.sh/release.v1",
-        "metadata": {
-            "name": f"sh.helm.release.v1.{name}.v{revision}",
-            "labels": {"owner": "helm", "name": name, "version": str(revision), "status": status},
-        },
-        "data": {"release": encode_release(document) if data is None else base64.b64encode(data.encode()).decode()},
-    }
-    await api.create(f"/api/v1/namespaces/{namespace}/secrets", secret)
-
-
-def a_workload(
-    name: str = "coredns",
-    image: str = "registry.example/coredns/coredns:v1.11.1",
-    *,
-    kind: str = "Deployment",
-    labels: dict | None = None,
-    annotations: dict | None = None,
-    **spec: Any,
-) -> dict:
-    pods = {"app": name}
-    template = {"metadata": {"labels": pods}, "spec": {"containers": [{"name": "app", "image": image}]}}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": kind,
-        "metadata": {"name": name, "labels": labels or {}, "annotations": annotations or {}},
-        "spec": {"selector": {"matchLabels": pods}, "template": template, **spec},
-    }
-
-
-async def put_workload(api: Api, namespace: str = "kube-system", **given: Any) -> dict:
-    workload = a_workload(**given)
-    return await api.create(f"/apis/apps/v1/namespaces/{namespace}/{workload['kind'].lower()}s", workload)
-
-
-def of_helm(name: str = "dns", namespace: str = "kube-system") -> dict:
-    return {"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace}
 
 
 async def settled(api: Api) -> Inventory:
@@ -205,7 +141,8 @@ async def test_a_workload_read_alone_says_the_same_as_in_a_scan(api):
 
 
 OWNERS = [
-    ({"annotations": {"argocd.argoproj.io/tracking-id": "a:apps/Deployment:x/y"}}, Owner.ARGO_CD),
+    ({"annotations": {"argocd.argoproj.io/tracking-id": "dns:apps/Deployment:kube-system/coredns"}}, Owner.ARGO_CD),
+    ({"annotations": {"argocd.argoproj.io/tracking-id": "dns:apps/Deployment:elsewhere/coredns"}}, Owner.NOBODY),
     ({"labels": {"argocd.argoproj.io/instance": "platform"}}, Owner.ARGO_CD),
     ({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}, Owner.FLUX),
     ({"labels": {"helm.toolkit.fluxcd.io/name": "apps"}}, Owner.FLUX),
@@ -235,7 +172,9 @@ async def test_a_release_that_flux_made_is_fluxs(api):
 
 async def test_helms_annotations_without_a_release_make_no_release(api):
     """Argo CD applies what Helm renders; no release stands behind it, and Helm could not upgrade it."""
-    await put_workload(api, annotations={**of_helm(), "argocd.argoproj.io/tracking-id": "x"})
+    await put_workload(
+        api, annotations={**of_helm(), "argocd.argoproj.io/tracking-id": "dns:apps/Deployment:kube-system/coredns"}
+    )
     found = await only(api)
     assert (found.placement.source, found.owner) == (SourceKind.WORKLOAD, Owner.ARGO_CD)
 
@@ -287,7 +226,7 @@ async def test_superseded_revisions_are_not_even_fetched(api, cluster):
     assert "status!%3Dsuperseded" in asked.query or "status%21%3Dsuperseded" in asked.query
 
 
-DENIED = ["nodes", "secrets", "deployments", "daemonsets", "statefulsets", "apiservices"]
+DENIED = ["nodes", "secrets", "configmaps", "deployments", "daemonsets", "statefulsets", "apiservices"]
 
 
 @pytest.mark.parametrize("what", DENIED)

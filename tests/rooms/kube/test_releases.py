@@ -81,6 +81,7 @@ def test_a_secret_of_helm_is_read():
         values={"replicas": 3, "password": "hunter2"},
         manifest="---\n# Source: coredns/templates/a.yaml\nkind: ConfigMap\n",
         description="Install complete",
+        created_at=datetime(2026, 11, 23, 8, 27, 12, 291275, tzinfo=UTC),
         modified_at=datetime(2026, 11, 23, 8, 27, 13, 417929, tzinfo=UTC),
         apply_method="ssa",
     )

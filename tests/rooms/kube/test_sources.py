@@ -31,7 +31,7 @@ from addonry.kube.helm.releases import (
 from addonry.kube.kubeconfig import read_kubeconfig
 from addonry.kube.sources import SOURCES, Source
 from addonry.kube.sources.workload import with_tag
-from addonry.model.components import ObjectRef, Owner, Placement, ReleaseStatus, SourceKind
+from addonry.model.components import ObjectRef, Placement, ReleaseStatus, SourceKind
 from addonry.model.errors import (
     AddonryError,
     ClusterRejected,
@@ -42,6 +42,7 @@ from addonry.model.errors import (
     ValuesInvalid,
 )
 from addonry.model.ids import TaskId
+from addonry.model.owners import Owner
 from addonry.model.tasks import Snapshot
 from addonry.simulator.server import Simulator
 from tests.rooms.kube.helm_charts import ASKS, ENDLESS, RECURSING, a_target, pack_chart, web_files

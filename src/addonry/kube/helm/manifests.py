@@ -4,6 +4,7 @@ A chart is foreign text, so the reader is the safe one, and a document whose ali
 refused. Kubernetes' YAML is close to JSON: dates and ``12:30`` stay text, unlike in YAML 1.1.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -39,6 +40,38 @@ def _float(loader: Any, node: yaml.ScalarNode) -> Any:
 
 _KubernetesLoader.add_constructor("tag:yaml.org,2002:int", _integer)
 _KubernetesLoader.add_constructor("tag:yaml.org,2002:float", _float)
+
+
+_WORKLOADS: Final = ("Deployment", "DaemonSet", "StatefulSet")
+_METADATA: Final = re.compile(r"^metadata: *\n((?: +.*\n?|\n)*)", re.MULTILINE)
+
+
+def workloads_in(manifest: str, namespace: str) -> Iterator[tuple[str, str, str]]:
+    """Kind, namespace and name of each workload in *manifest*, in the block style that charts are written in.
+
+    A scan asks this of every release, so the text is looked through and not read as YAML; a workload written in
+    another style is passed over.
+    """
+    for kind in _WORKLOADS:
+        line = f"\nkind: {kind}\n"
+        at = manifest.find(line)
+        while at >= 0:
+            begin = manifest.rfind("\n---", 0, at + 1) + 1
+            end = manifest.find("\n---", at)
+            found = _METADATA.search(manifest[begin : end if end >= 0 else None])
+            metadata = found[1] if found else ""
+            name = _field(metadata, "name")
+            if name:
+                yield kind, _field(metadata, "namespace") or namespace, name
+            at = manifest.find(line, at + len(line) - 1)
+
+
+def _field(block: str, name: str) -> str:
+    """A field of the outermost level of an indented block; empty when it is not there."""
+    first = block.lstrip("\n")
+    indent = first[: len(first) - len(first.lstrip(" "))]
+    found = re.search(rf"^{indent}{name}: *[\"']?([a-z0-9.-]+)", block, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def objects_of(manifest: str) -> tuple[dict[str, Any], ...]:

@@ -51,6 +51,8 @@ class Release:
     manifest: str = field(default="", repr=False)
     """The rendered objects without hooks; may hold Secrets, hence not in the repr."""
     description: str = ""
+    created_at: datetime | None = None
+    """When the release was first deployed, in whatever revision."""
     modified_at: datetime | None = None
     apply_method: str = ""
     """``ssa``, ``csa``, or empty for a release of Helm 3, which Helm 4 goes on applying client-side."""
@@ -130,6 +132,7 @@ class _Chart(msgspec.Struct):
 class _Info(msgspec.Struct):
     status: str = ""
     description: str = ""
+    first_deployed: str = ""
     last_deployed: str = ""
 
 
@@ -158,7 +161,8 @@ class _Record(msgspec.Struct):
             values=self.config or {},
             manifest=self.manifest,
             description=info.description,
-            modified_at=_moment(info.last_deployed),
+            created_at=moment_of(info.first_deployed),
+            modified_at=moment_of(info.last_deployed),
             apply_method=self.apply_method,
         )
 
@@ -213,7 +217,8 @@ def _status(word: str) -> ReleaseStatus:
         return ReleaseStatus.UNKNOWN
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
+    """A moment as Go and Kubernetes write it; None for what is none."""
     # Go writes up to nine digits of a second, Python reads at most six.
     whole, dot, rest = text.partition(".")
     if dot:

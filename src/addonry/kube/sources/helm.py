@@ -26,11 +26,13 @@ from addonry.kube.helm.releases import (
     newest_deployed,
     release_from_secret,
 )
-from addonry.kube.inventory import OWNER_SIGNS, found_release
-from addonry.model.components import Found, ObjectRef, Owner, Placement, ReleaseStatus
+from addonry.kube.inventory import found_release
+from addonry.model.components import Found, ObjectRef, Placement, ReleaseStatus
 from addonry.model.errors import ClusterRejected, ClusterUnreachable, FieldConflict, HelmFailed
 from addonry.model.ids import TaskId, Version
+from addonry.model.owners import OwnerRef
 from addonry.model.tasks import Edits, Snapshot
+from addonry.rules.owners import Marks, Registry, claims_on, claims_on_release
 from addonry.rules.versions import same_version
 
 FIELD_MANAGER: Final = "helm"
@@ -59,7 +61,14 @@ class HelmSource:
         running = newest_deployed(history) or last
         objects = await asyncio.to_thread(objects_of, running.manifest)
         found = found_release(last, newest_deployed(history))
-        return replace(found, placement=placement, owner=_owner(objects), images=tuple(_images(objects)))
+        owner = _owner(objects, placement)
+        return replace(
+            found,
+            placement=placement,
+            owner=owner.owner if owner else found.owner,
+            owner_ref=owner,
+            images=tuple(_images(objects)),
+        )
 
     async def owned(self, placement: Placement) -> tuple[ObjectRef, ...]:
         """See ``Source``; from the stored manifest, so without hooks."""
@@ -435,15 +444,23 @@ def _kinds_of(objects: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
     return kinds
 
 
-def _owner(objects: Iterable[Mapping[str, Any]]) -> Owner:
+def _owner(objects: Iterable[Mapping[str, Any]], placement: Placement) -> OwnerRef | None:
     """Who stands behind the release: Flux, for one, puts its labels on everything that it has Helm render."""
-    names: set[str] = set()
-    for each in objects:
-        names.update(each["metadata"].get("labels") or (), each["metadata"].get("annotations") or ())
-    for sign in OWNER_SIGNS:
-        if any(name.startswith(sign.name) if sign.name.endswith("/") else name == sign.name for name in names):
-            return sign.owner
-    return Owner.HELM
+    claims = [
+        claims_on(
+            Marks(
+                kind=each.get("kind", ""),
+                namespace=each["metadata"].get("namespace") or placement.namespace,
+                name=each["metadata"].get("name", ""),
+                labels=each["metadata"].get("labels") or {},
+                annotations=each["metadata"].get("annotations") or {},
+            ),
+            Registry(),
+        )
+        for each in objects
+    ]
+    told = claims_on_release((placement.namespace, placement.name), claims, Registry())
+    return told[0].by if told else None
 
 
 def _images(objects: Iterable[Mapping[str, Any]]) -> list[str]:
