@@ -64,8 +64,9 @@ def findings() -> dict[str, set[str]]:
     for node in (node for file in sources for node in ast.walk(ast.parse(file.read_text()))):
         match node:
             case ast.Call(func=ast.Name(id="Blocker"), args=[ast.Constant(value=str(name)), *others], keywords=named):
-                warns = any("WARNS" in ast.dump(each) for each in (*others, *named))
-                found.setdefault(name, set()).add("warns" if warns else "blocks")
+                given = " ".join(ast.dump(each) for each in (*others, *named))
+                severities = {word.lower() for word in ("WARNS", "BLOCKS") if f"'{word}'" in given}
+                found.setdefault(name, set()).update(severities or {"blocks"})
     return found
 
 

@@ -1,6 +1,7 @@
 """What was found is recognised as components, under names that stay."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,8 +9,16 @@ import pytest
 from addonry.model.catalog import CatalogEntry, Fingerprints
 from addonry.model.components import Found, Health, Inventory, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
-from addonry.model.owners import Owner
-from addonry.rules.matching import Image, main_image, recognise, split_chart_label, split_image, told_version
+from addonry.model.owners import Owner, OwnerRef
+from addonry.rules.matching import (
+    Image,
+    count_others,
+    main_image,
+    recognise,
+    split_chart_label,
+    split_image,
+    told_version,
+)
 from tests.builders import an_entry
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -233,3 +242,44 @@ def test_a_found_thing_looks_itself_up_however_much_the_catalog_knows():
     found = [a_workload(f"workload-{each}", f"example/image-{each}:1") for each in range(300)]
     assert names(*found, entries=entries) == {}
     assert len(reads) == 80
+
+
+def an_owned(found: Found, owner: Owner, **ref) -> Found:
+    return replace(found, owner=owner, owner_ref=OwnerRef(owner, **ref) if ref else None)
+
+
+def conflicts_of(*found: Found) -> dict[str, int]:
+    inventory = Inventory("v1.36.2", 3, frozenset(), found)
+    return {each.name: len(each.found.conflicts) for each in recognise(inventory, ENTRIES, NOW)}
+
+
+def test_an_addon_of_the_cloud_and_a_chart_of_one_component_in_one_namespace_are_a_conflict():
+    cloud = an_owned(a_workload("metrics-server"), Owner.EKS, kind="add-on", name="metrics-server")
+    chart = a_release("metrics", "metrics-server")
+    assert set(conflicts_of(cloud, chart).values()) == {1}
+    inventory = Inventory("v1.36.2", 3, frozenset(), (cloud, chart))
+    (conflict,) = recognise(inventory, ENTRIES, NOW)[0].found.conflicts
+    assert {claim.by.title for claim in conflict.claims} == {
+        "EKS add-on metrics-server",
+        "Helm Release kube-system/metrics",
+    }
+
+
+def test_the_same_component_side_by_side_is_no_conflict_where_it_may_be_meant():
+    cloud = an_owned(a_workload("metrics-server"), Owner.EKS, kind="add-on", name="metrics-server")
+    assert set(conflicts_of(cloud, a_release("m", "metrics-server", namespace="mine")).values()) == {0}
+    assert set(conflicts_of(a_release("one", "coredns"), a_release("two", "coredns")).values()) == {0}
+    by_hand = a_workload("coredns")
+    assert set(conflicts_of(by_hand, a_release("dns", "coredns")).values()) == {0}
+
+
+def test_an_operator_of_olm_is_listed_by_its_subscription_whatever_the_catalog_knows():
+    ref = {"kind": "Subscription", "namespace": "ops", "name": "my-operator"}
+    operator = an_owned(a_workload("controller-manager", namespace="ops"), Owner.OLM, **ref)
+    assert names(operator) == {"my-operator": "ops/controller-manager"}
+
+
+def test_other_workloads_are_counted():
+    found = (a_release("shop"), a_workload("coredns"), a_workload("web", "shop:1"), a_workload("db", "shop:2"))
+    inventory = Inventory("v1.36.2", 3, frozenset(), found)
+    assert count_others(inventory, recognise(inventory, ENTRIES, NOW)) == 2

@@ -19,7 +19,7 @@ from addonry.model.clusters import Cluster, Reach
 from addonry.model.components import Health, Inventory
 from addonry.model.errors import AddonryError, ClusterNotFound, ClusterRefused, ClusterTrouble
 from addonry.model.ids import ClusterId
-from addonry.rules.matching import recognise
+from addonry.rules.matching import count_others, recognise
 from addonry.rules.readiness import assess
 from addonry.store import Surroundings
 
@@ -36,6 +36,8 @@ class Scan:
 
     inventory: Inventory
     components: tuple[ComponentStatus, ...]
+    others: int
+    """Workloads that are none of them."""
 
 
 async def scan_once(live: LiveCluster, catalog: Catalog, *, name: str, kubernetes: str = "") -> Scan:
@@ -65,7 +67,7 @@ async def scan_once(live: LiveCluster, catalog: Catalog, *, name: str, kubernete
     found = (each for each in facts.values() if each.component)
     weighed = (replace(each, values_errors=errors.get(each.name)) for each in found)
     statuses = tuple(ComponentStatus(each.name, each.component, each.entry, readiness=assess(each)) for each in weighed)
-    return Scan(inventory, statuses)
+    return Scan(inventory, statuses, count_others(inventory, components))
 
 
 async def scan_registered(world: World, cluster: ClusterId) -> bool:

@@ -11,7 +11,7 @@ from addonry.catalogs import Catalog
 from addonry.lifecycle.world import World
 from addonry.model.catalog import CatalogEntry, Offer
 from addonry.model.clusters import Cluster, Reach
-from addonry.model.components import Component
+from addonry.model.components import Component, Found
 from addonry.model.errors import ChartTrouble
 from addonry.model.ids import ClusterId, ComponentName, TaskId
 from addonry.model.readiness import Facts
@@ -81,7 +81,7 @@ async def gather_live(world: World, task: Task) -> Facts:
     cluster = await world.store.cluster(task.cluster)
     live = await world.connections.get(task.cluster)
     probe = await live.probe()
-    found = await live.find(change.placement)
+    found = await _as_owned(world, task, await live.find(change.placement))
     entry = world.catalog.entry(change.component)
     component = Component(change.component, found, in_catalog=entry is not None) if found else None
     return Facts(
@@ -90,6 +90,21 @@ async def gather_live(world: World, task: Task) -> Facts:
         component=component,
         entry=entry,
         offers=world.catalog.offers(change.component),
+    )
+
+
+async def _as_owned(world: World, task: Task, found: Found | None) -> Found | None:
+    """*found* with whose it is by the last scan: one component alone does not show what its controllers say."""
+    components = await world.store.components(task.cluster)
+    known = next((each.found for each in components if each.name == task.change.component), None)
+    if found is None or known is None or known.placement != found.placement:
+        return found
+    return replace(
+        found,
+        owner=known.owner,
+        owner_ref=known.owner_ref,
+        conflicts=known.conflicts,
+        turnovers=known.turnovers,
     )
 
 

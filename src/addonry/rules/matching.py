@@ -1,19 +1,21 @@
 """What was found on a cluster, recognised as components of the catalog; and what an image's name says.
 
 A release is recognised by its chart, a plain workload by kind and name or by its image. A workload that the catalog
-does not know is no component; a Helm release always is. To recognise by something more, let ``signs_of`` tell it of an
+does not know is no component; a Helm release, and an operator that OLM has installed, always is. To recognise by something more, let ``signs_of`` tell it of an
 entry, write a function that tells it of a Found, and name that in SIGNS at the place that says how much it is worth.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from addonry.model.catalog import CatalogEntry
-from addonry.model.components import Component, Found, Inventory, ReleaseStatus, SourceKind
+from addonry.model.components import Component, Found, Inventory, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import ComponentName, Version
+from addonry.model.owners import Claim, Conflict, Owner, OwnerRef
 
 _DIGIT: Final = re.compile("[0-9]")
 
@@ -38,7 +40,7 @@ def recognise(inventory: Inventory, entries: tuple[CatalogEntry, ...], observed_
 
     Of two that are one catalog component the deployed Helm release has its name, the others are ``name@namespace``.
     """
-    matches = sorted(_matches(inventory.found, entries), key=_rank)
+    matches = sorted(_with_rivals(list(_matches(inventory.found, entries))), key=_rank)
     taken = {name for entry in entries for name in (entry.name, *entry.aliases)}
     named: dict[ComponentName, Component] = {}
     for match in matches:
@@ -105,8 +107,56 @@ def _matches(found: tuple[Found, ...], entries: tuple[CatalogEntry, ...]) -> Ite
     for each in found:
         signs = (sign for read in SIGNS for sign in read(each))
         entry = next((known[sign] for sign in signs if sign in known), None)
-        if entry is not None or each.placement.source is SourceKind.HELM:
+        if entry is not None or _is_always_one(each):
             yield _Match(each, entry)
+
+
+def _is_always_one(found: Found) -> bool:
+    return found.placement.source is SourceKind.HELM or (found.owner is Owner.OLM and found.owner_ref is not None)
+
+
+_NO_RIVALS: Final = frozenset({Owner.NOBODY, Owner.OPERATOR, Owner.KUBEADM})
+"""Who does not come back to what it has put there, or puts there what another tells it to."""
+
+
+def _with_rivals(matches: list[_Match]) -> list[_Match]:
+    """*matches*, with the conflict of two owners who keep one component in one namespace.
+
+    Two releases of one owner may stand side by side on purpose; an add-on of the cloud and a chart beside it share the
+    component's own names: roles, services, an APIService.
+    """
+    places: dict[tuple[str, str], list[_Match]] = defaultdict(list)
+    for match in matches:
+        if match.entry is not None and match.found.owner not in _NO_RIVALS:
+            places[match.entry.name, match.found.placement.namespace].append(match)
+    rivals = {place: listed for place, listed in places.items() if len({each.found.owner for each in listed}) > 1}
+    return [_with_conflict(match, rivals) for match in matches] if rivals else matches
+
+
+def _with_conflict(match: _Match, rivals: Mapping[tuple[str, str], list[_Match]]) -> _Match:
+    found = match.found
+    place = (match.entry.name if match.entry else "", found.placement.namespace)
+    listed = rivals.get(place, [])
+    if match not in listed:
+        return match
+    claims = tuple(Claim(_owner_of(each.found), _title_of(each.found.placement)) for each in listed)
+    conflict = Conflict(f"{place[0]} in namespace {place[1]}", claims)
+    return replace(match, found=replace(found, conflicts=(*found.conflicts, conflict)))
+
+
+def _owner_of(found: Found) -> OwnerRef:
+    placement = found.placement
+    return found.owner_ref or OwnerRef(found.owner, placement.kind or "Release", placement.namespace, placement.name)
+
+
+def _title_of(placement: Placement) -> str:
+    return f"{placement.kind or 'Helm release'} {placement.namespace}/{placement.name}"
+
+
+def count_others(inventory: Inventory, components: Iterable[Component]) -> int:
+    """How many workloads run there that are no component and belong to none: nobody's add-on, or one not known."""
+    known = {component.found.placement for component in components}
+    return sum(found.placement not in known for found in inventory.found)
 
 
 Sign = tuple[str, ...]
@@ -181,11 +231,17 @@ def _rank(match: _Match) -> tuple[bool, bool, bool, bool, str, str, str]:
 
 def _free_name(match: _Match, taken: Iterable[str]) -> ComponentName:
     placement = match.found.placement
-    base = match.entry.name if match.entry else placement.name
+    base = match.entry.name if match.entry else _own_name(match.found)
     places = (placement.namespace, f"{placement.namespace}.{placement.name}")
     last = f"{base}@{placement.namespace}.{placement.name}.{placement.kind.lower() or placement.source}"
     candidates = (base, *(f"{base}@{place}" for place in places), last)
     return ComponentName(next((name for name in candidates if name not in taken), last))
+
+
+def _own_name(found: Found) -> str:
+    # A Subscription is called after the operator's package; its first Deployment may be called anything.
+    by = found.owner_ref
+    return by.name if by is not None and by.kind == "Subscription" else found.placement.name
 
 
 def _as_installed(match: _Match) -> Found:

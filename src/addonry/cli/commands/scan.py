@@ -103,6 +103,8 @@ def _told(seen: "Scan", problems: dict[str, str], target: str) -> dict[str, Any]
         "target": target,
         "nodes": seen.inventory.nodes,
         "denied": list(seen.inventory.denied),
+        "namespace": seen.inventory.namespace,
+        "others": seen.others,
         "catalog_problems": problems,
         "components": [_component(status) for status in seen.components],
     }
@@ -111,6 +113,7 @@ def _told(seen: "Scan", problems: dict[str, str], target: str) -> dict[str, Any]
 def _component(status: "ComponentStatus") -> dict[str, Any]:
     """One component, with the members that the API's ListClusterComponents gives it."""
     from addonry.gateway.findings import finding_shape
+    from addonry.gateway.ownership import conflict_shape, owner_shape
 
     assert status.component is not None, "a scan tells of what is there"
     found, readiness = status.component.found, status.readiness
@@ -125,6 +128,8 @@ def _component(status: "ComponentStatus") -> dict[str, Any]:
         "instance": found.placement.name,
         "kind": found.placement.kind,
         "owner": found.owner.value,
+        "owner_ref": owner_shape(found.owner_ref) if found.owner_ref else None,
+        "conflicts": [conflict_shape(each) for each in found.conflicts],
         "health": found.health.value,
         "message": found.message,
         "ready": readiness.is_ready,
@@ -143,6 +148,8 @@ def _target(status: "ComponentStatus") -> str:
 
 def table_of(told: Mapping[str, Any]) -> Table:
     """The scan's data as a table."""
+    from addonry.rules.denied import hidden_by
+
     components = told["components"]
     rows = [
         (
@@ -165,8 +172,11 @@ def table_of(told: Mapping[str, Any]) -> Table:
     notes += [f"  {trouble}" for trouble in told["catalog_problems"].values()]
     if told["catalog_problems"]:
         notes.append("  Newer versions there are unknown until that works; --chart-mirror names another repository.")
-    notes += [f"  Not allowed to list {what}; what they hold is missing above." for what in told["denied"]]
-    head = f"Kubernetes {told['kubernetes']}, {told['nodes']} nodes, {len(rows)} components"
+    elsewhere = f" outside namespace {told['namespace']}" if told["namespace"] else ""
+    notes += [f"  Not allowed to list {what}{elsewhere}. Not seen: {hidden_by(what)}." for what in told["denied"]]
+    others = told["others"]
+    aside = f" and {others} other workload{'s' if others != 1 else ''}" if others else ""
+    head = f"Kubernetes {told['kubernetes']}, {told['nodes']} nodes, {len(rows)} components{aside}"
     return Table(COLUMNS, rows, (head, *notes), empty="Nothing was found that Addonry could look after.")
 
 

@@ -14,6 +14,7 @@ from addonry.gateway.codec import write_json
 from addonry.gateway.findings import FindingShape, finding_shape
 from addonry.gateway.operation import Call, Encoded, Kind, Level, Parameter, Registry
 from addonry.gateway.operations.envelope import Free
+from addonry.gateway.ownership import ConflictShape, OwnerShape, conflict_shape, owner_shape
 from addonry.lifecycle import ComponentStatus
 from addonry.model.components import Component, Health, ObjectRef, SourceKind
 from addonry.model.errors import ComponentNotFound
@@ -518,6 +519,8 @@ class ComponentShape(TypedDict):
     instance: str
     kind: str
     owner: str
+    owner_ref: OwnerShape | None
+    conflicts: list[ConflictShape]
     health: str
     message: str
     ready: bool
@@ -565,6 +568,8 @@ def _component(status: ComponentStatus) -> ComponentShape:
         "instance": found.placement.name if found else (entry.release if entry else ""),
         "kind": found.placement.kind if found else "",
         "owner": found.owner if found else "",
+        "owner_ref": owner_shape(found.owner_ref) if found and found.owner_ref else None,
+        "conflicts": [conflict_shape(each) for each in found.conflicts] if found else [],
         "health": found.health if found else "",
         "message": found.message if found else "",
         "ready": status.readiness.is_ready,

@@ -25,6 +25,13 @@ from addonry.rules.readiness.component import (
     workloads_are_healthy,
 )
 from addonry.rules.readiness.configuration import values_are_valid
+from addonry.rules.readiness.ownership import (
+    has_one_owner,
+    is_at_rest,
+    is_managed_here,
+    release_is_where_helm_looks,
+    version_is_known,
+)
 from addonry.rules.readiness.relations import has_what_it_requires, is_not_required
 from addonry.rules.readiness.versions import (
     catalog_is_fresh,
@@ -81,16 +88,22 @@ def _ask(checks: tuple[Check, ...], facts: Facts, target: Offer | None) -> tuple
 ASKED: Final[tuple[Check, ...]] = (is_offered, fits_kubernetes)
 """Asked of a version somebody wants."""
 
+OURS: Final[tuple[Check, ...]] = (release_is_where_helm_looks, has_one_owner, is_managed_here)
+"""Asked of whatever is installed: is it ours to change."""
+
 CHECKS: Final[tuple[Check, ...]] = (
     is_reachable,
     no_task_running,
     release_is_not_stuck,
+    *OURS,
     workloads_are_healthy,
     values_are_valid,
     explain_no_target,
     way_is_open,
     is_known,
     catalog_is_fresh,
+    version_is_known,
+    is_at_rest,
     was_made_by_hand,
 )
 """Asked always, in the order in which they are told."""
@@ -102,7 +115,15 @@ FOR: Final[Mapping[TaskKind, tuple[Check, ...]]] = {
     TaskKind.INSTALL: (is_not_installed, has_what_it_requires, *ASKED, *CHECKS),
     TaskKind.UPGRADE: (is_installed, is_newer_version, skips_no_version, *ASKED, *CHECKS),
     # Other values may be what mends it, so neither its health nor its present values are in the way.
-    TaskKind.CONFIGURE: (is_installed, is_a_release, *ASKED, is_reachable, no_task_running, release_is_not_stuck),
-    TaskKind.UNINSTALL: (is_installed, is_a_release, is_not_required, is_reachable, no_task_running),
+    TaskKind.CONFIGURE: (
+        is_installed,
+        is_a_release,
+        *ASKED,
+        is_reachable,
+        no_task_running,
+        release_is_not_stuck,
+        *OURS,
+    ),
+    TaskKind.UNINSTALL: (is_installed, is_a_release, is_not_required, is_reachable, no_task_running, *OURS),
 }
 """Asked of a change of each kind, in the order in which they are told."""
