@@ -81,6 +81,7 @@ SIGNS = [
         "operator Cluster c-1",
     ),
     ({"labels": {"objectset.rio.cattle.io/hash": "abc"}}, "k3s"),
+    ({"labels": {"svccontroller.k3s.cattle.io/svcname": "traefik"}}, "k3s Service traefik"),
     ({"writers": (Writer("eks", "Apply", "2026-01-01T00:00:00Z"),)}, "EKS add-on coredns"),
     ({"labels": {"kubernetes.azure.com/managedby": "aks"}}, "AKS add-on coredns"),
     ({"annotations": {"components.gke.io/component-name": "kubedns"}}, "GKE add-on kubedns"),
@@ -94,6 +95,7 @@ SIGNS = [
         {"images": ("registry-cn-hangzhou-vpc.ack.aliyuncs.com/acs/coredns:v1.9.3.10-7dfca203-aliyun",)},
         "ACK component coredns",
     ),
+    ({"images": ("registry.cn-hangzhou.aliyuncs.com/log-service/logtail:v1.8.4.0-aliyun",)}, "ACK component coredns"),
     ({"writers": (Writer("kustomize-controller", "Apply", "2026-01-01T00:00:00Z"),)}, "Flux"),
     ({"labels": {"k8s-app": "kube-dns"}}, "kubeadm"),
 ]

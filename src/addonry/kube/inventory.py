@@ -34,6 +34,7 @@ from addonry.model.owners import Claim, Conflict, Owner, Turnover
 from addonry.rules.health import Assessment, assess_workload, together
 from addonry.rules.matching import main_image, split_chart_label, told_version
 from addonry.rules.owners import (
+    MANY,
     RELEASE_NAME,
     RELEASE_NAMESPACE,
     Marks,
@@ -233,6 +234,8 @@ class _Seen:
     @property
     def turnover(self) -> Turnover | None:
         meta = self.workload.metadata
+        if meta.generation <= MANY:  # almost always; a revision never exceeds the generation
+            return None
         return turnover_of(self.marks, meta.generation, moment_of(meta.creation_timestamp))
 
 

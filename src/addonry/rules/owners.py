@@ -263,6 +263,12 @@ def _packaged(marks: Marks, registry: Registry) -> Iterator[_Read]:
     elif f"{_RANCHER}/hash" in marks.labels:
         by = OwnerRef(registry.distribution, upkeep=Upkeep.APPLIES)
         yield _Read(Claim(by, f"label {_RANCHER}/hash"), is_firm=False)
+    # https://docs.k3s.io/networking/networking-services#service-load-balancer
+    service = marks.labels.get("svccontroller.k3s.cattle.io/svcname")
+    if service:
+        namespace = marks.labels.get("svccontroller.k3s.cattle.io/svcnamespace", "")
+        by = OwnerRef(registry.distribution, "Service", namespace, service, Upkeep.CORRECTS, "its load balancer")
+        yield _Read(Claim(by, "label svccontroller.k3s.cattle.io/svcname"))
 
 
 def _clouds(marks: Marks, _registry: Registry) -> Iterator[_Read]:
@@ -349,7 +355,7 @@ def _written(marks: Marks, _registry: Registry) -> Iterator[_Read]:
         yield _Read(Claim(OwnerRef(_MANAGERS[last.manager]), f"field manager {last.manager}"))
 
 
-_ACK_IMAGE: Final = re.compile(r"registry[a-z0-9-]*\.(ack\.aliyuncs\.com|[a-z0-9-]+\.aliyuncs\.com)/acs/")
+_ACK_IMAGE: Final = re.compile(r"registry[a-z0-9-]*\.(ack\.aliyuncs\.com|[a-z0-9-]+\.aliyuncs\.com)/(acs|log-service)/")
 
 
 def _came_with_the_cluster(marks: Marks, _registry: Registry) -> Iterator[_Read]:
@@ -449,7 +455,8 @@ def _is_same(one: OwnerRef, other: OwnerRef) -> bool:
 # Churn.
 
 
-_MANY: Final = 100
+MANY: Final = 100
+"""Changes that are not worth a thought, however fast they came."""
 _A_DAY: Final = 10.0
 
 
@@ -466,7 +473,7 @@ def turnover_of(marks: Marks, generation: int, created_at: datetime | None) -> T
 
 def often(what: str, count: int, since: datetime | None) -> Turnover | None:
     """A turnover worth keeping: more than a hundred changes. Whether it is too much, the age says (``is_churn``)."""
-    return Turnover(what, count, since) if since is not None and count > _MANY else None
+    return Turnover(what, count, since) if since is not None and count > MANY else None
 
 
 def is_churn(turnover: Turnover, now: datetime) -> bool:
@@ -475,7 +482,7 @@ def is_churn(turnover: Turnover, now: datetime) -> bool:
     The cases to catch are far beyond: a release at revision 352,140 (Azure/AKS#5822), one at 9,792
     (kubermatic/kubermatic#13915).
     """
-    return turnover.count > _MANY and per_day(turnover, now) >= _A_DAY
+    return turnover.count > MANY and per_day(turnover, now) >= _A_DAY
 
 
 def per_day(turnover: Turnover, now: datetime) -> float:
