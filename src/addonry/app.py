@@ -110,6 +110,9 @@ def catalog_settings(settings: Settings, cache: Path | None) -> CatalogSettings:
         mirror=settings.chart_mirror,
         mirrors=settings.chart_mirrors,
         credentials=settings.chart_credentials,
+        own=settings.data_directory / "components",
+        snapshot=settings.data_directory / "snapshot",
+        offline=settings.offline,
         cache=cache,
     )
 

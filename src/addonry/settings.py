@@ -50,6 +50,8 @@ class Settings:
     """Pairs PREFIX=ADDRESS, separated by commas: what to ask in place of chart addresses that begin so."""
     chart_credentials: Path | None = None
     """A file that says how to get into hosts of charts: ours, or the one that docker and helm log in with."""
+    offline: bool = False
+    """Chart repositories are never asked: what was imported or read before is all there is."""
     helm_binary: str | None = None
     """A helm command to use instead of the packaged Helm SDK."""
     secret_key: str | None = None
@@ -120,6 +122,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "chart_mirror": "ADDONRY_CHART_MIRROR",
     "chart_mirrors": "ADDONRY_CHART_MIRRORS",
     "chart_credentials": "ADDONRY_CHART_CREDENTIALS",
+    "offline": "ADDONRY_OFFLINE",
     "helm_binary": "ADDONRY_HELM",
     "secret_key": "ADDONRY_SECRET_KEY",
     "scan_seconds": "ADDONRY_SCAN_SECONDS",

@@ -109,8 +109,8 @@ def test_the_first_session_of_the_readme_works_word_by_word(reader: Reader):
         assert in_order(answered) == in_order(json.loads(one(README, "json")))
 
         told = {name.strip(" `") for row in rows(SERVICE) for name in row[0].split(",")}
-        # The certificate is there with --tls-self-signed only.
-        assert data_files(reader.data) == told - {"tls/"}
+        # The certificate is there with --tls-self-signed only, the others after `catalog add` and `import`.
+        assert data_files(reader.data) == told - {"tls/", "components/", "snapshot/"}
         assert stat.S_IMODE(reader.data.stat().st_mode) == 0o700
         for secret in ("secret.key", "root.key", "addonry.sqlite"):
             assert stat.S_IMODE((reader.data / secret).stat().st_mode) == 0o600

@@ -16,7 +16,7 @@ from addonry.lifecycle import (
 )
 from addonry.lifecycle.access import SESSION_POLICY
 from addonry.model.access import AuditRecord, Grants, Policy, User
-from addonry.model.catalog import CatalogEntry, ChartContents, ChartSource, Fingerprints, Offer
+from addonry.model.catalog import CatalogEntry, ChartContents, ChartCredential, ChartSource, Fingerprints, Offer
 from addonry.model.checks import CheckItem, CheckOutcome, ClusterCheck
 from addonry.model.clusters import Cluster, Profile, Reach
 from addonry.model.components import Component, Found, Health, ObjectRef, Placement, SourceKind
@@ -512,6 +512,20 @@ class FakeLifecycle:
     async def chart(self, name: str, version: Version) -> ChartContents:
         self._note("chart", name, version)
         return ChartContents({"name": name}, {}, {"type": "object", "properties": {"replicas": {"type": "integer"}}})
+
+    async def add_component_file(self, text: str) -> CatalogItem:
+        self._note("add_component_file", text)
+        return await self.catalog_item("coredns")
+
+    async def chart_hosts(self) -> Mapping[str, ChartCredential]:
+        return {"charts.test:8443": ChartCredential("robot", "hunter2")}
+
+    async def log_in(self, host: str, credential: ChartCredential) -> str:
+        self._note("log_in", host, credential)
+        return host
+
+    async def log_out(self, host: str) -> None:
+        self._note("log_out", host)
 
     async def sync_catalog(self) -> tuple[CatalogItem, ...]:
         self._note("sync_catalog")

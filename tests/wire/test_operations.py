@@ -222,6 +222,41 @@ EXCHANGES = {
     "ListCatalog": ("GET", "/addonry/v1/catalog", None, 200, None),
     "GetCatalogItem": ("GET", "/addonry/v1/catalog/coredns", None, 200, None),
     "SyncCatalog": ("POST", "/addonry/v1/catalog/sync", None, 200, None),
+    "AddCatalogFile": ("POST", "/addonry/v1/catalog/files", {"content": "extends: coredns"}, 200, None),
+    "ListChartHosts": (
+        "GET",
+        "/addonry/v1/chart-hosts",
+        None,
+        200,
+        {
+            "hosts": [
+                {
+                    "host": "charts.test:8443",
+                    "username": "robot",
+                    "has_token": False,
+                    "has_authority": False,
+                    "realm": "",
+                    "plain_http": False,
+                }
+            ],
+            "requestId": REQUEST_ID,
+        },
+    ),
+    "PutChartHost": (
+        "PUT",
+        "/addonry/v1/chart-hosts/ghcr.io",
+        {"token": "hunter2", "plain_http": True},
+        200,
+        {
+            "host": "ghcr.io",
+            "username": "",
+            "has_token": True,
+            "has_authority": False,
+            "realm": "",
+            "plain_http": True,
+        },
+    ),
+    "DeleteChartHost": ("DELETE", "/addonry/v1/chart-hosts/charts.test%3A8443", None, 200, {}),
     "ListTasks": ("GET", "/addonry/v1/tasks", None, 200, None),
     **MORE,
 }

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, Credential, Offer, ShelvedIndex
+from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, ChartCredential, Offer, ShelvedIndex
 
 
 class OfferShelf(Protocol):
@@ -25,7 +25,7 @@ class OfferShelf(Protocol):
         """Keep it, in place of what was there for the same repository."""
         ...
 
-    async def chart_credentials(self) -> Mapping[str, Credential]:
+    async def chart_credentials(self) -> Mapping[str, ChartCredential]:
         """How to get into hosts of charts, by host."""
         ...
 
@@ -44,7 +44,7 @@ class MemoryShelf:
         """Keep it, in place of what was there for the same repository."""
         self._shelved[index.repository] = index
 
-    async def chart_credentials(self) -> Mapping[str, Credential]:
+    async def chart_credentials(self) -> Mapping[str, ChartCredential]:
         """None: a scan takes them from a file."""
         return {}
 
@@ -89,6 +89,13 @@ class Catalog(Protocol):
         """
         ...
 
+    async def add(self, text: str) -> CatalogEntry:
+        """Keep a component file of the site's own, in place of the one before, and read them all again.
+
+        Raises InvalidParameter, and keeps nothing, for one that is wrong or does not go with the others.
+        """
+        ...
+
     async def fetch(self, offer: Offer) -> ChartArchive:
         """The chart of *offer*: downloaded once, its digest verified each time, and looked through.
 
@@ -120,6 +127,12 @@ class CatalogSettings:
     """Pairs ``PREFIX=ADDRESS``, with commas between: what to ask in place of addresses that begin so."""
     credentials: Path | None = None
     """A file that says how to get into hosts of charts, ours or Docker's."""
+    own: Path | None = None
+    """Where ``add`` keeps component files; they count more than a snapshot's and less than those of ``directories``."""
+    snapshot: Path | None = None
+    """Where the snapshot in use lies."""
+    offline: bool = False
+    """Nothing is ever asked: what was imported or read before is all there is."""
     cache: Path | None = None
     """Where fetched charts are kept; None keeps them in a temporary directory until ``close``."""
     request_seconds: float = 20.0
@@ -133,4 +146,76 @@ def open_catalog(settings: CatalogSettings, shelf: OfferShelf, *, now: Callable[
     return RepositoryCatalog.open(settings, shelf, now=now)
 
 
-__all__ = ["Catalog", "CatalogSettings", "MemoryShelf", "OfferShelf", "open_catalog"]
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What went into a snapshot, and what did not."""
+
+    taken_at: datetime
+    components: int
+    charts: int
+    troubles: tuple[str, ...]
+
+
+async def export_snapshot(
+    settings: CatalogSettings,
+    file: Path,
+    *,
+    now: Callable[[], datetime],
+    made_by: str,
+    names: Collection[str] | None = None,
+    kubernetes: tuple[str, ...] = (),
+    newest: int = 5,
+) -> Exported:
+    """Read the sources and write what they say of *names*, or of everything, to *file*: all of it or nothing.
+
+    With *kubernetes*, the archives of the *newest* versions that fit each of these go in as well. A source that fails is
+    told in the answer. Raises ComponentNotFound for an unknown name, CatalogUnavailable when nothing could be read or
+    written, InvalidParameter as ``open_catalog`` does.
+    """
+    from addonry.catalogs.repositories import RepositoryCatalog
+    from addonry.catalogs.snapshots.making import Wanted, make
+
+    catalog = RepositoryCatalog(settings, MemoryShelf(), now=now)
+    try:
+        made = await make(catalog, file, Wanted(names, kubernetes, newest), now=now(), made_by=made_by)
+    finally:
+        await catalog.close()
+    charts = sum(name.startswith("charts/") for name in made.manifest.files)
+    return Exported(made.manifest.taken_at, made.components, charts, made.troubles)
+
+
+def import_snapshot(settings: CatalogSettings, file: Path, *, now: datetime, force: bool = False) -> Exported:
+    """Take a snapshot into use at ``settings.snapshot``: all of it or nothing. What was read later stays.
+
+    Raises InvalidParameter for a file that is no snapshot, is damaged, or is older than the one in use unless *force* is
+    given; CatalogUnavailable when it cannot be kept.
+    """
+    from addonry.catalogs.entries import read_entries
+    from addonry.catalogs.snapshots.packing import OFFERS
+    from addonry.catalogs.snapshots.place import take
+    from addonry.catalogs.snapshots.unpacking import read_known
+
+    assert settings.snapshot is not None, "there is a place for it"
+    components = 0
+
+    def check(folder: Path) -> None:
+        nonlocal components
+        files = folder / "components"
+        read_entries(((files,) if files.is_dir() else ()) + settings.directories)
+        components = len(read_known((folder / OFFERS).read_bytes()))
+
+    manifest = take(file, settings.snapshot, check=check, now=now, force=force)
+    charts = sum(name.startswith("charts/") for name in manifest.files)
+    return Exported(manifest.taken_at, components, charts, ())
+
+
+__all__ = [
+    "Catalog",
+    "CatalogSettings",
+    "Exported",
+    "MemoryShelf",
+    "OfferShelf",
+    "export_snapshot",
+    "import_snapshot",
+    "open_catalog",
+]

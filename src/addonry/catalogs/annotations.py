@@ -4,6 +4,7 @@ https://artifacthub.io/docs/topics/annotations/helm/. An annotation that cannot 
 lost for it.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -44,6 +45,16 @@ def read_annotations(annotations: Mapping[str, str]) -> Told:
         fixes_security=_is_true(annotations, _SECURITY) or any(note.kind == "security" for note in notes),
         notes=notes,
     )
+
+
+def write_annotations(told: Told) -> dict[str, str]:
+    """Annotations that say *told*, for what is handed on."""
+    changes = [{"kind": note.kind, "description": note.text} for note in told.notes]
+    return {
+        **({_CHANGES: json.dumps(changes)} if changes else {}),
+        **({_PRERELEASE: "true"} if told.is_prerelease else {}),
+        **({_SECURITY: "true"} if told.fixes_security else {}),
+    }
 
 
 def _is_true(annotations: Mapping[str, str], name: str) -> bool:

@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from addonry.catalogs.documents import Unreadable, read_mapping
-from addonry.model.catalog import Credential
+from addonry.model.catalog import ChartCredential
 from addonry.model.errors import InvalidParameter
+from addonry.rules.chart_hosts import checked, host_of
 
-DOCKER_HUB: Final = "registry-1.docker.io"
-# Docker's own clients store the login of Docker Hub under the first address of its old API.
-_HUB_NAMES: Final = frozenset({"docker.io", "index.docker.io", "registry.hub.docker.com", DOCKER_HUB})
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST_BYTES: Final = 256 * 1024
 _REMEDY: Final = "Correct the file; docs/guides/catalog.md says what it may hold."
@@ -27,15 +25,15 @@ _MEMBERS: Final = frozenset({"username", "password", "token", "ca_file", "realm"
 class Credentials:
     """Credentials by host. Has no repr that tells more than the hosts."""
 
-    def __init__(self, by_host: Mapping[str, Credential] | None = None) -> None:
-        self.by_host: Final[Mapping[str, Credential]] = {
+    def __init__(self, by_host: Mapping[str, ChartCredential] | None = None) -> None:
+        self.by_host: Final[Mapping[str, ChartCredential]] = {
             host_of(host): credential for host, credential in (by_host or {}).items()
         }
 
     def __repr__(self) -> str:
         return f"Credentials({', '.join(sorted(self.by_host))})"
 
-    def of(self, host: str) -> Credential:
+    def of(self, host: str) -> ChartCredential:
         """The credential of *host*, or of the host of that address; an empty one where none is known."""
         return self.by_host.get(host_of(host), _NOBODY)
 
@@ -44,7 +42,7 @@ class Credentials:
         return Credentials({**self.by_host, **other.by_host})
 
 
-_NOBODY: Final = Credential()
+_NOBODY: Final = ChartCredential()
 
 
 def is_loopback(host: str) -> bool:
@@ -52,16 +50,7 @@ def is_loopback(host: str) -> bool:
     return _without_port(host) in _LOOPBACK
 
 
-def host_of(address: str) -> str:
-    """The host that an address or a key of a credentials file is about, as it is looked up: ``name`` or ``name:port``."""
-    host = address.strip().partition("://")[2] or address.strip()
-    host = host.partition("/")[0].rpartition("@")[2].lower()
-    for default in (":443", ":80"):
-        host = host.removesuffix(default)
-    return DOCKER_HUB if host in _HUB_NAMES else host
-
-
-def authorization(credential: Credential) -> str:
+def authorization(credential: ChartCredential) -> str:
     """The header's value for *credential*; empty for an anonymous one."""
     if credential.token:
         return f"Bearer {credential.token}"
@@ -92,7 +81,7 @@ def read_credentials(file: Path) -> Credentials:
         raise InvalidParameter(str(file), str(error), remedy=_REMEDY) from None
 
 
-def _ours(content: Mapping[str, Any], folder: Path) -> dict[str, Credential]:
+def _ours(content: Mapping[str, Any], folder: Path) -> dict[str, ChartCredential]:
     found = {}
     for host, said in content.items():
         if not isinstance(said, dict) or not said.keys() <= _MEMBERS:
@@ -105,7 +94,7 @@ def _ours(content: Mapping[str, Any], folder: Path) -> dict[str, Credential]:
             raise ValueError(f"{host_of(host)}: plain_http must be true or false")
         authority = _authority(folder / texts["ca_file"], host_of(host)) if texts["ca_file"] else ""
         found[host] = checked(
-            Credential(
+            ChartCredential(
                 texts["username"],
                 texts["password"],
                 texts["token"],
@@ -118,21 +107,6 @@ def _ours(content: Mapping[str, Any], folder: Path) -> dict[str, Credential]:
     return found
 
 
-def checked(credential: Credential, host: str) -> Credential:
-    """The same. Raises ValueError, which names the host and no secret, for what makes no sense."""
-    if credential.token and (credential.username or credential.password):
-        raise ValueError(f"{host}: give a token, or a user and a password, not both")
-    if bool(credential.username) is not bool(credential.password):
-        raise ValueError(f"{host}: a user needs a password, and a password a user")
-    if any(ord(each) < 32 or ord(each) == 127 for each in credential.username + credential.password + credential.token):
-        raise ValueError(f"{host}: user, password and token must have no control characters")
-    if credential.realm and not credential.realm.startswith("https://"):
-        raise ValueError(f"{host}: realm must be an https address")
-    if credential.authority and "-----BEGIN CERTIFICATE-----" not in credential.authority:
-        raise ValueError(f"{host}: the authority is no PEM certificate")
-    return credential
-
-
 def _authority(file: Path, host: str) -> str:
     try:
         return file.read_text()
@@ -140,7 +114,7 @@ def _authority(file: Path, host: str) -> str:
         raise ValueError(f"{host}: ca_file cannot be read ({type(error).__name__})") from None
 
 
-def _dockers(content: Mapping[str, Any]) -> dict[str, Credential]:
+def _dockers(content: Mapping[str, Any]) -> dict[str, ChartCredential]:
     found = {}
     auths = content.get("auths")
     for host, said in auths.items() if isinstance(auths, dict) else ():
@@ -152,19 +126,19 @@ def _dockers(content: Mapping[str, Any]) -> dict[str, Credential]:
     return found
 
 
-def _docker(said: Mapping[str, Any], host: str) -> Credential:
+def _docker(said: Mapping[str, Any], host: str) -> ChartCredential:
     """User and password stand in ``auth`` together, or beside each other; ``registrytoken`` is a bearer token."""
     packed, token = said.get("auth"), said.get("registrytoken")
     if isinstance(token, str) and token:
-        return Credential(token=token)
+        return ChartCredential(token=token)
     if isinstance(packed, str) and packed:
         try:
             pair = base64.b64decode(packed, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             raise ValueError(f"{host}: auth is no user and password in Base64") from None
-        return Credential(pair[0], pair[2].rstrip("\0"))
+        return ChartCredential(pair[0], pair[2].rstrip("\0"))
     user, password = said.get("username"), said.get("password")
-    return Credential(user, password) if isinstance(user, str) and isinstance(password, str) else Credential()
+    return ChartCredential(user, password) if isinstance(user, str) and isinstance(password, str) else ChartCredential()
 
 
 def _without_port(host: str) -> str:

@@ -69,6 +69,12 @@ def read_entries(directories: Iterable[Path]) -> tuple[CatalogEntry, ...]:
     return entries
 
 
+def name_in(text: bytes) -> tuple[str, bool]:
+    """The component that a component file is about, and whether it only adds to it. Raises InvalidParameter."""
+    content = _content("the component file", text)
+    return (content["extends"], True) if "extends" in content else (content["name"], False)
+
+
 def _yaml_files(folder: Traversable) -> list[Traversable]:
     if not folder.is_dir():
         raise InvalidParameter(
@@ -99,19 +105,24 @@ def _read(file: Traversable) -> dict[str, Any]:
         text = file.read_bytes()
     except OSError as error:
         raise InvalidParameter(file.name, f"cannot be read: {error.strerror}", remedy=_REMEDY) from error
+    return _content(file.name, text)
+
+
+def _content(name: str, text: bytes) -> dict[str, Any]:
+    """What the file *name* says, checked against the schema and beyond. Raises InvalidParameter."""
     if len(text) > _MOST_BYTES:
-        raise InvalidParameter(file.name, f"is larger than {_MOST_BYTES // 1024} KiB", remedy=_REMEDY)
+        raise InvalidParameter(name, f"is larger than {_MOST_BYTES // 1024} KiB", remedy=_REMEDY)
     try:
         content = read_mapping(text)
     except Unreadable as error:
-        raise InvalidParameter(file.name, f"is {error}", remedy=_REMEDY) from error
+        raise InvalidParameter(name, f"is {error}", remedy=_REMEDY) from error
     problems = sorted(_validator().iter_errors(content), key=lambda problem: list(map(str, problem.absolute_path)))
     if problems:
         told = dict.fromkeys(
             map(_told, problems)
         )  # each missing member is a problem of its own, told by the same words
-        raise InvalidParameter(file.name, "; ".join(list(told)[:5]), remedy=_REMEDY)
-    _refuse_what_cannot_be_read(file.name, content)
+        raise InvalidParameter(name, "; ".join(list(told)[:5]), remedy=_REMEDY)
+    _refuse_what_cannot_be_read(name, content)
     return content
 
 

@@ -32,7 +32,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "cancel": Row("moves", "End a task; what it has begun is rolled back."),
     "tasks": Row("tasks", "List tasks, show one, or wait for one."),
     "clusters": Row("clusters", "Register, list, show and remove clusters."),
-    "catalog": Row("catalog", "Show which components and versions there are."),
+    "catalog": Row("catalog", "Show which components and versions there are, and where they come from."),
     "keys": Row("keys", "Create, list and revoke access keys."),
     "users": Row("access", "Create, list and remove users, who may do what their policies allow."),
     "policies": Row("access", "Write policies in the language of ACK's RAM, and attach them to users."),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from addonry.model.catalog import CatalogEntry, ChartContents, Offer
+from addonry.model.catalog import CatalogEntry, ChartContents, ChartCredential, Offer
 from addonry.model.checks import ClusterCheck
 from addonry.model.clusters import Cluster, Profile
 from addonry.model.components import Component, ObjectRef
@@ -272,6 +272,22 @@ class Lifecycle(Protocol):
 
     async def chart(self, name: str, version: Version) -> ChartContents:
         """Metadata, values and schema of one version's chart; may fetch it. Raises VersionNotFound, ChartTrouble."""
+        ...
+
+    async def add_component_file(self, text: str) -> CatalogItem:
+        """Keep a component file of the site's own. Raises InvalidParameter, and keeps nothing, for a wrong one."""
+        ...
+
+    async def chart_hosts(self) -> Mapping[str, ChartCredential]:
+        """How to get into hosts of charts, by host; not those of the file that the settings name."""
+        ...
+
+    async def log_in(self, host: str, credential: ChartCredential) -> str:
+        """Keep how to get into a host of charts; its name as it is kept. Raises InvalidParameter."""
+        ...
+
+    async def log_out(self, host: str) -> None:
+        """Forget it. Raises NotThere."""
         ...
 
     async def sync_catalog(self) -> tuple[CatalogItem, ...]:

@@ -23,13 +23,14 @@ from addonry.lifecycle.access import Access
 from addonry.lifecycle.discover import Scanner
 from addonry.lifecycle.facts import gather
 from addonry.lifecycle.world import World
-from addonry.model.catalog import ChartContents
+from addonry.model.catalog import ChartContents, ChartCredential
 from addonry.model.checks import ClusterCheck
 from addonry.model.clusters import Cluster, Profile
 from addonry.model.components import ObjectRef
-from addonry.model.errors import ComponentNotFound, VersionNotFound
+from addonry.model.errors import ComponentNotFound, InvalidParameter, NotThere, VersionNotFound
 from addonry.model.ids import ClusterId, TaskId, Version
 from addonry.model.tasks import LIVE, Event, Status, StepRecord, Task
+from addonry.rules.chart_hosts import checked, host_of
 from addonry.rules.eta import seconds_left, together
 from addonry.rules.readiness import assess
 from addonry.rules.versions import same_version
@@ -256,6 +257,29 @@ class Service:
             raise VersionNotFound(name, version)
         catalog = self._world.catalog
         return await catalog.read_chart(await catalog.fetch(offer))
+
+    async def add_component_file(self, text: str) -> CatalogItem:
+        """See ``Lifecycle``."""
+        entry = await self._world.catalog.add(text)
+        return await self.catalog_item(entry.name)
+
+    async def chart_hosts(self) -> Mapping[str, ChartCredential]:
+        """See ``Lifecycle``."""
+        return await self._world.store.chart_credentials()
+
+    async def log_in(self, host: str, credential: ChartCredential) -> str:
+        """See ``Lifecycle``."""
+        try:
+            checked(credential, host)
+        except ValueError as error:
+            raise InvalidParameter("host", str(error)) from None
+        await self._world.store.chart_hosts.save(host_of(host), credential)
+        return host_of(host)
+
+    async def log_out(self, host: str) -> None:
+        """See ``Lifecycle``."""
+        if not await self._world.store.chart_hosts.drop(host_of(host)):
+            raise NotThere(f"Nobody has logged in to {host_of(host)}.")
 
     async def sync_catalog(self) -> tuple[CatalogItem, ...]:
         """See ``Lifecycle``."""

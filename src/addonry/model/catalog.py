@@ -197,7 +197,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class ChartCredential:
     """How to get into one host of charts. Its repr tells no secret."""
 
     username: str = ""

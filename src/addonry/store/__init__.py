@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from addonry.model.catalog import Credential, ShelvedIndex
+from addonry.model.catalog import ChartCredential, ShelvedIndex
 from addonry.model.clusters import Cluster
 from addonry.model.components import Component
 from addonry.model.ids import ClusterId, ComponentName, TaskId
@@ -218,7 +218,7 @@ class Store(Protocol):
         """Keep it, in place of the one before."""
         ...
 
-    async def chart_credentials(self) -> Mapping[str, Credential]:
+    async def chart_credentials(self) -> Mapping[str, ChartCredential]:
         """How to get into hosts of charts, by host; ``chart_hosts`` changes them."""
         ...
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, Select
 from sqlalchemy.exc import IntegrityError
 
-from addonry.model.catalog import Credential, ShelvedIndex
+from addonry.model.catalog import ChartCredential, ShelvedIndex
 from addonry.model.clusters import Cluster
 from addonry.model.components import Component
 from addonry.model.errors import ClusterNameTaken, ClusterNotFound, ComponentBusy, TaskNotFound
@@ -420,7 +420,7 @@ class SqlStore:
 
         await self._database.write(work)
 
-    async def chart_credentials(self) -> Mapping[str, Credential]:
+    async def chart_credentials(self) -> Mapping[str, ChartCredential]:
         """See ``Store``."""
         return await self.chart_hosts.all()
 

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from addonry.model.catalog import Credential
+from addonry.model.catalog import ChartCredential
 from addonry.store import tables as t
 from addonry.store.connections import Database
 from addonry.store.secrets import Cipher
@@ -14,7 +14,7 @@ from addonry.store.secrets import Cipher
 _ALL: Final = select(t.chart_host).order_by(t.chart_host.c.host)
 _DROP: Final = delete(t.chart_host).where(t.chart_host.c.host == bindparam("which"))
 _ADD: Final = insert(t.chart_host)
-_CREDENTIAL: Final = msgspec.json.Decoder(Credential)
+_CREDENTIAL: Final = msgspec.json.Decoder(ChartCredential)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -25,7 +25,7 @@ class ChartHosts:
         self._database = database
         self._cipher = cipher
 
-    async def all(self) -> Mapping[str, Credential]:
+    async def all(self) -> Mapping[str, ChartCredential]:
         """Every host that somebody logged in to."""
         rows = await self._database.read(lambda connection: connection.execute(_ALL).all())
         return {
@@ -33,7 +33,7 @@ class ChartHosts:
             for row in rows
         }
 
-    async def save(self, host: str, credential: Credential) -> None:
+    async def save(self, host: str, credential: ChartCredential) -> None:
         """Keep it, in place of the one before."""
         sealed = self._cipher.seal(_ENCODER.encode(credential), owner=f"chart-host/{host}")
 

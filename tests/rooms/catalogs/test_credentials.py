@@ -9,14 +9,15 @@ import pytest
 from aiohttp import web
 
 from addonry.catalogs import CatalogSettings, MemoryShelf, open_catalog
-from addonry.catalogs.credentials import Credentials, authorization, host_of, read_credentials
+from addonry.catalogs.credentials import Credentials, authorization, read_credentials
 from addonry.catalogs.download import Downloads
-from addonry.model.catalog import Credential
+from addonry.model.catalog import ChartCredential
 from addonry.model.errors import CatalogUnavailable, InvalidParameter
+from addonry.rules.chart_hosts import host_of
 from tests.rooms.catalogs.registries import basic
 from tests.rooms.catalogs.sites import NOW, Site, a_certificate, a_component, a_line, an_archive, an_index, serving
 
-ROBOT = Credential("robot", "hunter2")
+ROBOT = ChartCredential("robot", "hunter2")
 
 
 def written(tmp_path, text):
@@ -45,7 +46,7 @@ def test_our_own_file_is_a_mapping_of_hosts(tmp_path):
     assert (registry.token, registry.realm) == ("t0ken", "https://auth.example.com/token")
     assert registry.authority == "-----BEGIN CERTIFICATE-----\n"
     assert known.of("registry.example.com").is_anonymous
-    assert known.of("plain.example.com") == Credential(plain_http=True)
+    assert known.of("plain.example.com") == ChartCredential(plain_http=True)
     assert authorization(registry) == "Bearer t0ken"
     assert authorization(ROBOT) == basic()
     assert "hunter2" not in f"{known!r} {ROBOT!r} {registry!r}"
@@ -135,7 +136,7 @@ async def test_a_password_is_not_sent_in_the_clear_unless_that_was_asked_for(dow
         site.pages["/page"] = page_with_password
         downloads.credentials = Credentials({site.address: ROBOT})
         assert (await downloads.get(f"{site.address}/page", limit=9)).body == b"out"
-        downloads.credentials = Credentials({site.address: Credential("robot", "hunter2", plain_http=True)})
+        downloads.credentials = Credentials({site.address: ChartCredential("robot", "hunter2", plain_http=True)})
         assert (await downloads.get(f"{site.address}/page", limit=9)).body == b"in"
 
 
@@ -147,7 +148,7 @@ async def test_a_hosts_own_authority_is_trusted_for_that_host(downloads, tmp_pat
         address = site.address.replace("127.0.0.1", "localhost")
         with pytest.raises(CatalogUnavailable, match="not trusted"):
             await downloads.get(f"{address}/page", limit=9)
-        downloads.credentials = Credentials({address: Credential(authority=pem)})
+        downloads.credentials = Credentials({address: ChartCredential(authority=pem)})
         assert (await downloads.get(f"{address}/page", limit=9)).body == b"in"
 
 
@@ -187,7 +188,7 @@ async def test_what_the_shelf_keeps_is_used_and_the_file_comes_first(tmp_path, c
         assert (await catalog.fetch(offer)).path.read_bytes() == archive
         await catalog.close()
 
-        shelf.kept = {site.address: Credential("robot", "wrong")}
+        shelf.kept = {site.address: ChartCredential("robot", "wrong")}
         file = written(tmp_path, f"{site.address}: {{username: robot, password: hunter2}}")
         with_file = CatalogSettings(directories=(folder,), credentials=file)
         catalog = open_catalog(with_file, shelf, now=lambda: NOW)

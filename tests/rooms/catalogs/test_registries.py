@@ -14,7 +14,7 @@ from addonry.catalogs.places import place_of
 from addonry.catalogs.sources import Reading
 from addonry.catalogs.sources.oci import AT_A_TIME, UNREAD, Registries, worth_reading
 from addonry.catalogs.sources.registry import MOST_PAGES, MOST_TAGS
-from addonry.model.catalog import Credential
+from addonry.model.catalog import ChartCredential
 from addonry.model.errors import CatalogUnavailable, ChartRejected
 from tests.rooms.catalogs.registries import (
     PASSWORD,
@@ -29,7 +29,7 @@ from tests.rooms.catalogs.registries import (
 )
 from tests.rooms.catalogs.sites import Site, an_archive, serving
 
-ROBOT = Credential(USER, PASSWORD)
+ROBOT = ChartCredential(USER, PASSWORD)
 
 
 @dataclass

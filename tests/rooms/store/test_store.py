@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import insert, literal, select, text
 from sqlalchemy.exc import IntegrityError
 
-from addonry.model.catalog import Credential, ShelvedIndex
+from addonry.model.catalog import ChartCredential, ShelvedIndex
 from addonry.model.checks import CheckItem, CheckOutcome, ClusterCheck
 from addonry.model.clusters import Profile, Reach
 from addonry.model.errors import (
@@ -528,12 +528,12 @@ class TestChartIndex:
 class TestChartHosts:
     async def test_the_last_credential_of_a_host_is_kept_until_it_is_dropped(self, store: Store) -> None:
         assert await store.chart_credentials() == {}
-        await store.chart_hosts.save("b.test", Credential("robot", "old"))
-        await store.chart_hosts.save("b.test", Credential("robot", "hunter2", authority="PEM", plain_http=True))
-        await store.chart_hosts.save("a.test:5000", Credential(token="t0ken"))
+        await store.chart_hosts.save("b.test", ChartCredential("robot", "old"))
+        await store.chart_hosts.save("b.test", ChartCredential("robot", "hunter2", authority="PEM", plain_http=True))
+        await store.chart_hosts.save("a.test:5000", ChartCredential(token="t0ken"))
         kept = {
-            "a.test:5000": Credential(token="t0ken"),
-            "b.test": Credential("robot", "hunter2", authority="PEM", plain_http=True),
+            "a.test:5000": ChartCredential(token="t0ken"),
+            "b.test": ChartCredential("robot", "hunter2", authority="PEM", plain_http=True),
         }
         assert await store.chart_credentials() == kept
         assert await store.chart_hosts.drop("b.test")
@@ -542,7 +542,7 @@ class TestChartHosts:
 
     async def test_nothing_of_it_lies_open_on_the_disk(self, tmp_path: Path) -> None:
         store = open_store(StoreSettings(f"sqlite:///{tmp_path / 'a.sqlite'}", tmp_path / "secret.key"))
-        await store.chart_hosts.save("a.test", Credential("robot", "hunter2"))
+        await store.chart_hosts.save("a.test", ChartCredential("robot", "hunter2"))
         await store.close()
         assert not [file for file in tmp_path.iterdir() if b"hunter2" in file.read_bytes()]  # noqa: ASYNC240
 

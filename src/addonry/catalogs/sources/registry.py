@@ -14,10 +14,11 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import msgspec
 
-from addonry.catalogs.credentials import authorization, host_of, is_loopback
+from addonry.catalogs.credentials import authorization, is_loopback
 from addonry.catalogs.download import Downloads, Reply, refused, shown
 from addonry.catalogs.places import DIGEST, Place
 from addonry.model.errors import CatalogUnavailable, ChartRejected
+from addonry.rules.chart_hosts import host_of
 
 MOST_TAGS: Final = 10_000
 MOST_PAGES: Final = 50

@@ -1,10 +1,14 @@
 """``addonry catalog``: which components and versions there are."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from addonry.cli.client import segment
+from addonry.cli.commands.chart_hosts import hosts, login, logout
+from addonry.cli.commands.snapshots import export, import_
+from addonry.cli.errors import WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.output import Format, Table, output_option, show
 from addonry.cli.session import open_session, service_options, where_of
@@ -12,7 +16,7 @@ from addonry.cli.session import open_session, service_options, where_of
 
 @click.group(epilog=examples("addonry catalog show coredns"))
 def catalog() -> None:
-    """Show which components and versions there are."""
+    """Show which components and versions there are, and where they come from."""
 
 
 @catalog.command(name="list", epilog=examples("addonry catalog list"))
@@ -49,6 +53,29 @@ def sync(ctx: click.Context, output: Format) -> None:
     show(told, output, lambda: _table(told["components"]))
 
 
+@catalog.command(epilog=examples("addonry catalog add cert-manager.yaml"))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@output_option()
+@service_options
+@click.pass_context
+def add(ctx: click.Context, files: tuple[str, ...], output: Format) -> None:
+    """Give the service component files of your own. They count at once, and replace those of the same name.
+
+    They are kept in the data directory, below components; a file is taken back by removing it there.
+    """
+    texts = [_text(file, ctx) for file in files]
+    with open_session(where_of(ctx)) as session:
+        added = [session.client.post("/addonry/v1/catalog/files", {"content": text}) for text in texts]
+    show({"components": added}, output, lambda: _table(added))
+
+
+def _text(file: str, ctx: click.Context) -> str:
+    try:
+        return Path(file).expanduser().read_text()
+    except (OSError, ValueError) as error:
+        raise WrongUsage(f"{file} cannot be read ({type(error).__name__}).", ctx=ctx) from error
+
+
 def _table(components: list[dict[str, Any]]) -> Table:
     rows = [
         (each["name"], each["newest"], str(each["versions_count"]), each["category"], each["title"])
@@ -65,10 +92,24 @@ def _versions(told: dict[str, Any]) -> Table:
             each["app_version"],
             each["kubernetes"] or "any",
             each["created_at"],
-            "deprecated" if each["deprecated"] else "",
+            _note(each),
         )
         for each in told["versions"]
     ]
     notes = (f"  {told['repository']}: {told['trouble']}",) if told["trouble"] else ()
     empty = f"No version of {told['name']} is known yet; `addonry catalog sync` reads its repository."
     return Table(("VERSION", "APP VERSION", "KUBERNETES", "CREATED", "NOTE"), rows, notes, empty=empty)
+
+
+def _note(version: dict[str, Any]) -> str:
+    """What is worth knowing of a version; a service older than this command does not tell all of it."""
+    told = {
+        "fixes security issues": version.get("fixes_security"),
+        "deprecated": version["deprecated"],
+        "pre-release": version.get("prerelease"),
+    }
+    return ", ".join(name for name, holds in told.items() if holds)
+
+
+for command in (export, import_, login, logout, hosts):
+    catalog.add_command(command)

@@ -4,6 +4,8 @@ import asyncio
 import re
 from typing import Final, TypedDict
 
+import msgspec
+
 from addonry.gateway import vocabulary
 from addonry.gateway.codec import write_json
 from addonry.gateway.operation import Call, Level, Parameter, Registry
@@ -330,6 +332,13 @@ class CatalogList(TypedDict):
     requestId: str
 
 
+class ChangeNote(TypedDict):
+    """One change that the publisher of a version tells of."""
+
+    kind: str
+    text: str
+
+
 class OfferShape(TypedDict):
     """One version on offer."""
 
@@ -338,6 +347,9 @@ class OfferShape(TypedDict):
     kubernetes: str
     created_at: str
     deprecated: bool
+    prerelease: bool
+    fixes_security: bool
+    changes: list[ChangeNote]
 
 
 class CatalogDetail(CatalogShape):
@@ -356,18 +368,36 @@ async def list_catalog(call: Call) -> CatalogList:
 @operations.add("GetCatalogItem", "GET", "/addonry/v1/catalog/{name}", Level.GET, CatalogDetail)
 async def get_catalog_item(call: Call) -> CatalogDetail:
     """One component of the catalog with every version on offer, newest first."""
-    item = await call.lifecycle.catalog_item(call.path["name"])
-    return {
-        **_item(item),
-        "versions": [_offer(offer) for offer in item.offers],
-        "requestId": call.request_id,
-    }
+    return _detail(call, await call.lifecycle.catalog_item(call.path["name"]))
 
 
 @operations.add("SyncCatalog", "POST", "/addonry/v1/catalog/sync", Level.UPDATE, CatalogList)
 async def sync_catalog(call: Call) -> CatalogList:
     """Read the chart repositories now."""
     return _listed(call, await call.lifecycle.sync_catalog())
+
+
+class ComponentFile(msgspec.Struct):
+    """The body of AddCatalogFile."""
+
+    content: str
+
+
+@operations.add("AddCatalogFile", "POST", "/addonry/v1/catalog/files", Level.CREATE, CatalogDetail, body=ComponentFile)
+async def add_catalog_file(call: Call) -> CatalogDetail:
+    """Keep a component file of the site's own, in place of the one before; it counts at once.
+
+    Its versions are known after the next reading of the chart repositories.
+    """
+    return _detail(call, await call.lifecycle.add_component_file(call.object(ComponentFile).content))
+
+
+def _detail(call: Call, item: CatalogItem) -> CatalogDetail:
+    return {
+        **_item(item),
+        "versions": [_offer(offer) for offer in item.offers],
+        "requestId": call.request_id,
+    }
 
 
 def _listed(call: Call, items: tuple[CatalogItem, ...]) -> CatalogList:
@@ -400,4 +430,7 @@ def _offer(offer: Offer) -> OfferShape:
         "kubernetes": offer.kubernetes,
         "created_at": vocabulary.moment(offer.created_at),
         "deprecated": offer.deprecated,
+        "prerelease": offer.is_prerelease,
+        "fixes_security": offer.fixes_security,
+        "changes": [{"kind": note.kind, "text": note.text} for note in offer.notes],
     }
