@@ -24,9 +24,11 @@ from addonry.lifecycle.steps import (
 from addonry.lifecycle.world import Patience
 from addonry.model.components import Found, Health
 from addonry.model.errors import ClusterUnreachable
+from addonry.model.owners import Owner, OwnerRef, Upkeep
 from addonry.model.tasks import Again, Broken, Done, Edits, Snapshot, StepName, StepRecord
 from addonry.rules.planning import BACK, CANARY, FORWARD, HOLDING, REMOVAL
-from tests.builders import NOW, a_change, a_component, a_task
+from addonry.store import Surroundings
+from tests.builders import NOW, a_change, a_cluster, a_component, a_task
 
 WELL = Rollout(100, Health.CURRENT, "Deployment coredns: 2 of 2 available")
 MOVING = Rollout(50, Health.IN_PROGRESS, "Deployment coredns: 1 of 2 updated")
@@ -111,6 +113,17 @@ async def test_preflight_sees_that_somebody_else_was_there_first(world, live):
     live.found = a_component("1.0.1").found
     outcome = await preflight.run(at(StepName.PREFLIGHT), world)
     assert outcome.trouble.code == "VersionChanged"
+
+
+async def test_preflight_knows_whose_it_is_by_the_last_scan(world, live):
+    """One component alone does not show what its controllers say; and who hands it over meanwhile is believed."""
+    live.found = a_component("1.0.0", health=Health.CURRENT).found
+    flux = OwnerRef(Owner.FLUX, "HelmRelease", "flux-system", "coredns", Upkeep.CORRECTS)
+    for ref, expected in ((flux, "ManagedElsewhere"), (replace(flux, upkeep=Upkeep.PAUSED), None)):
+        known = a_component("1.0.0", owner=Owner.FLUX, owner_ref=ref)
+        await world.store.save_inventory(a_cluster(), [known], Surroundings())
+        outcome = await preflight.run(at(StepName.PREFLIGHT), world)
+        assert (outcome.trouble.code if isinstance(outcome, Broken) else None) == expected
 
 
 @pytest.mark.parametrize(("edits", "words"), [(Edits.OVERWRITE, "taken over from"), (Edits.PRESERVE, "kept as")])

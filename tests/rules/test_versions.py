@@ -53,6 +53,11 @@ def test_every_form_of_version_sorts_by_its_numbers(ladder):
         ("1.2", "1.2.0"),
         ("1.11.1-eksbuild.4", "1.11.1-eksbuild.8"),
         ("2.6.1-debian-12-r3", "2.6.1"),
+        # As RKE2's images and charts are called: https://github.com/rancher/image-build-coredns.
+        ("v8.1.0-build20240813", "v8.1.0"),
+        ("v0.7.2-hardened1", "v0.7.2-build20241008"),
+        ("1.17.2-distroless", "1.17.2-ubi9"),
+        ("v1.16.1-rootless", "v1.16.1-nonroot"),
     ],
 )
 def test_commit_vendor_and_leading_v_make_no_version_newer(one, other):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from addonry.catalogs import Catalog
+from addonry.kube import LiveCluster
 from addonry.lifecycle.world import World
 from addonry.model.catalog import CatalogEntry, Offer
 from addonry.model.clusters import Cluster, Reach
@@ -81,7 +82,7 @@ async def gather_live(world: World, task: Task) -> Facts:
     cluster = await world.store.cluster(task.cluster)
     live = await world.connections.get(task.cluster)
     probe = await live.probe()
-    found = await _as_owned(world, task, await live.find(change.placement))
+    found = await look_at(world, task, live)
     entry = world.catalog.entry(change.component)
     component = Component(change.component, found, in_catalog=entry is not None) if found else None
     return Facts(
@@ -93,8 +94,12 @@ async def gather_live(world: World, task: Task) -> Facts:
     )
 
 
-async def _as_owned(world: World, task: Task, found: Found | None) -> Found | None:
-    """*found* with whose it is by the last scan: one component alone does not show what its controllers say."""
+async def look_at(world: World, task: Task, live: LiveCluster) -> Found | None:
+    """The component that *task* is changing, as it is now; None when it is gone. Raises ClusterTrouble.
+
+    Whose it is, is taken from the last scan: one component alone does not show what its controllers say.
+    """
+    found = await live.find(task.change.placement)
     components = await world.store.components(task.cluster)
     known = next((each.found for each in components if each.name == task.change.component), None)
     if found is None or known is None or known.placement != found.placement:

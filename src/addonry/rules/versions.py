@@ -79,10 +79,11 @@ class _Parts:
 
 
 # Words that name who built it, not how finished it is. Each is matched at the start of an identifier, because
-# they come with counters: eksbuild.1, aliyun.1, k3s2, rke2r1, gke.1200, debian-12-r4.
+# they come with counters: eksbuild.1, aliyun.1, k3s2, rke2r1, gke.1200, debian-12-r4, hardened1, build20240813, ubi9.
 _VENDOR: Final = re.compile(
     r"(aliyun|eks|gke|aks|k3s|rke2|k0s|tke|cce|vke|oke|iks|do|vmware|mirantis|gardener|talos|minimal|"
-    r"debian|photon|alpine|ubuntu|distroless|amd64|arm64|linux)[0-9r]*(build)?$",
+    r"debian|bookworm|bullseye|trixie|photon|alpine|ubuntu|jammy|noble|ubi|scratch|slim|distroless|static|"
+    r"hardened|nonroot|rootless|build|amd64|arm64|linux|windows)[0-9r]*(build)?$",
     re.IGNORECASE,
 )
 # A commit as git prints it: 7dfca203, or g9830b58 of `git describe`. Digits alone are a counter or a date.

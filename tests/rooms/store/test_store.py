@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from addonry.model.catalog import ChartCredential, ShelvedIndex
 from addonry.model.checks import CheckItem, CheckOutcome, ClusterCheck
 from addonry.model.clusters import Profile, Reach
+from addonry.model.components import Driver
 from addonry.model.errors import (
     ClusterNameTaken,
     ClusterNotFound,
@@ -26,6 +27,7 @@ from addonry.model.errors import (
 )
 from addonry.model.ids import ClusterId, ComponentName, TaskId
 from addonry.model.keys import AccessKey
+from addonry.model.owners import Claim, Conflict, Owner, OwnerRef, Turnover, Upkeep
 from addonry.model.readiness import Blocker
 from addonry.model.tasks import (
     Done,
@@ -161,6 +163,20 @@ class TestComponents:
             "null": "nobody",
             "at": "2026-11-23T08:00:00Z",
         }
+
+    async def test_whose_a_component_is_comes_back_whole(self, registered: Store) -> None:
+        flux = OwnerRef(Owner.FLUX, "Kustomization", "flux-system", "apps", Upkeep.PAUSED, "suspended")
+        helm = OwnerRef(Owner.HELM, "Release", "kube-system", "coredns", Upkeep.NONE)
+        component = a_component(
+            owner=Owner.FLUX,
+            owner_ref=flux,
+            conflicts=(Conflict("Deployment kube-system/coredns", (Claim(flux, "label"), Claim(helm, "annotation"))),),
+            turnovers=(Turnover("revisions", 9_792, NOW),),
+            driver=Driver.CONFIG_MAPS,
+            no_version="no tag",
+        )
+        await registered.save_component(a_cluster().id, component)
+        assert await registered.components(a_cluster().id) == (component,)
 
     async def test_a_scan_replaces_what_was_known(self, registered: Store) -> None:
         old = [a_component(name="coredns"), a_component(name="gone")]

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from addonry.kube import LiveCluster, Rollout, Target
+from addonry.lifecycle.facts import look_at
 from addonry.lifecycle.world import World
 from addonry.model.catalog import ChartArchive, Offer
 from addonry.model.components import Component, Health
@@ -82,7 +83,7 @@ async def remember(task: Task, world: World) -> Component | None:
     change = task.change
     live = await cluster_of(task, world)
     moment = world.now()
-    found = await live.find(change.placement)
+    found = await look_at(world, task, live)
     if found is None:
         await world.store.drop_component(task.cluster, change.component)
         return None
