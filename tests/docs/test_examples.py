@@ -177,11 +177,26 @@ def test_the_guide_to_a_catalog_of_your_own_works_word_by_word(reader: Reader):
     (reader.place / "components").mkdir()
     for name, example in zip(("cert-manager", "coredns-more"), examples(CATALOG, "yaml"), strict=False):
         (reader.place / "components" / f"{name}.yaml").write_text(example.text)
-    [example] = shell(CATALOG, "An example")
-    scan, serve = example.commands
+    starting, adding = shell(CATALOG, "An example")
+    scan, serve = starting.commands
     assert "coredns" in reader.types(scan)
     with reader.leaves_running(serve):
         assert "cert-manager" in reader.types("addonry catalog show cert-manager -o json")
+        [add] = adding.commands
+        assert "cert-manager" in reader.types(add)
+
+
+@pytest.mark.slow
+def test_the_guides_way_without_the_internet_works_word_by_word(reader: Reader):
+    _, exporting, importing = shell(CATALOG, "Without a way to the internet")
+    before = reader.types("addonry scan")
+    [export] = exporting.commands
+    assert re.search(r"^catalog\.tar\.gz +\S+ \S+ +2 +[1-9]", reader.types(export), re.MULTILINE)
+    del reader.environment["ADDONRY_CHART_MIRROR"]
+    imported, offline, scan = importing.commands
+    assert "catalog.tar.gz" in reader.types(imported)
+    known = [line for line in before.splitlines() if line.startswith(("coredns", "metrics-server"))]
+    assert set(known) <= set(reader.types(f"{offline} && {scan}").splitlines())
 
 
 @pytest.mark.slow
