@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from addonry.model.owners import Owner, OwnerRef, Turnover, Upkeep
 from addonry.rules.owners import (
@@ -319,6 +321,24 @@ def test_what_a_former_owner_left_behind_is_no_conflict(case):
 
 def test_a_mark_that_is_out_of_date_tells_of_an_owner_where_nobody_else_does():
     assert owners(some_marks(labels=KUSTOMIZED), a_registry(asked=ALL_ASKED)) == [KUSTOMIZATION.title]
+
+
+SAID = [
+    Controlled(APPLICATION, objects=(KEY,)),
+    Controlled(OTHER_APPLICATION, objects=(KEY,)),
+    Controlled(KUSTOMIZATION, objects=(KEY,)),
+    Controlled(HELM_RELEASE, release=RELEASE),
+]
+
+
+@given(st.permutations(SAID))
+def test_the_order_in_which_controllers_answer_changes_nobodys_claim(order):
+    """Their lists come in as they come in; a finding must not come and go with them."""
+    marks = some_marks(annotations={**HELMED, **TRACKED}, labels={**KUSTOMIZED, **RELEASED})
+    claims = claims_on(marks, a_registry(*order, recorded={RELEASE}))
+    assert claims[0].by == APPLICATION
+    assert {claim.by for claim in claims} == {APPLICATION, OTHER_APPLICATION, KUSTOMIZATION, HELM_RELEASE}
+    assert len(claims) == 4
 
 
 # Churn.

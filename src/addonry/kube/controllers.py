@@ -2,7 +2,8 @@
 
 One list for each kind that the cluster serves, whatever stands in it; of each object the few fields that are read. What
 a controller does about changes of others is taken from its own settings. Objects that speak of another cluster than the
-one they lie in are passed over.
+one they lie in are passed over, and so are those that are not written as their controller reads them: a CRD may admit
+anything, and one object must not spoil a scan.
 
 To ask one more controller, add a row to RESOURCES, and a Struct with what is read of it.
 """
@@ -57,7 +58,7 @@ class Said:
     """The kinds of which no other object can exist than those that were seen."""
 
 
-Ask = Callable[[Resource, str], Coroutine[Any, Any, Sequence[_Item] | None]]
+Ask = Callable[[Resource, str], Coroutine[Any, Any, Sequence[msgspec.Raw] | None]]
 """Lists what is at a path; None when it may not be listed, or not all of it."""
 
 
@@ -66,13 +67,23 @@ async def ask_controllers(ask: Ask, served: Collection[str]) -> Said:
     places = {resource: resource.path(served) for resource in RESOURCES}
     questions = {resource: ask(resource, path) for resource, path in places.items() if path is not None}
     answers = dict(zip(questions, await all_of(*questions.values()), strict=True))
-    said = [each for items in answers.values() for item in items or () if (each := item.says()) is not None]
+    read = {resource: [_read(resource, item) for item in items or ()] for resource, items in answers.items()}
+    said = [each for items in read.values() for item in items if item and (each := item.says()) is not None]
     asked = {
         (resource.owner, resource.kind)
         for resource, path in places.items()
-        if (path is None and not resource.may_be_elsewhere) or answers.get(resource) is not None
+        if (path is None and not resource.may_be_elsewhere)
+        or (answers.get(resource) is not None and None not in read[resource])
     }
     return Said(tuple(_join(said)), frozenset(asked))
+
+
+def _read(resource: Resource, item: msgspec.Raw) -> _Item | None:
+    try:
+        found: _Item = msgspec.json.decode(item, type=resource.item)
+    except msgspec.ValidationError:
+        return None
+    return found
 
 
 # What is read of them.
@@ -241,14 +252,22 @@ class _HelmChartConfig(msgspec.Struct, gc=False):
         return Controlled(OwnerRef(Owner.K3S, "HelmChartConfig", self.metadata.namespace, self.metadata.name))
 
 
+class _AddonSpec(msgspec.Struct, gc=False):
+    source: str = ""
+
+
 class _Addon(msgspec.Struct, gc=False):
     """A manifest in the server's own folder; https://docs.k3s.io/installation/packaged-components."""
 
     metadata: Meta
+    spec: _AddonSpec = msgspec.field(default_factory=_AddonSpec)
 
     def says(self) -> Controlled | None:
         meta = self.metadata
-        return Controlled(OwnerRef(Owner.K3S, "Addon", meta.namespace, meta.name, Upkeep.APPLIES))
+        # The servers' option --disable takes the file's or folder's name, which need not be the Addon's.
+        file = self.spec.source.rpartition("/manifests/")[2]
+        note = f"manifest {file}" if file else ""
+        return Controlled(OwnerRef(Owner.K3S, "Addon", meta.namespace, meta.name, Upkeep.APPLIES, note))
 
 
 class _Named(msgspec.Struct, gc=False):

@@ -199,9 +199,9 @@ class _Scan:
         """What the controllers say, once it is known which there are."""
         return await ask_controllers(self._ask_controller, await served)
 
-    async def _ask_controller(self, resource: Resource, path: str) -> Sequence[Any] | None:
+    async def _ask_controller(self, resource: Resource, path: str) -> Sequence[msgspec.Raw] | None:
         params = {"labelSelector": resource.selector} if resource.selector else {}
-        listed = await self.list(path, resource.item, partial(_list, self._api, resource.item, params=params))
+        listed = await self.list(path, msgspec.Raw, partial(_list, self._api, msgspec.Raw, params=params))
         return listed.items if listed.is_whole else None
 
 

@@ -271,11 +271,25 @@ def _packaged(marks: Marks, registry: Registry) -> Iterator[_Read]:
         yield _Read(Claim(by, "label svccontroller.k3s.cattle.io/svcname"))
 
 
+_EKS_NAMES: Final = {
+    "aws-node": "vpc-cni",
+    "ebs-csi-controller": "aws-ebs-csi-driver",
+    "ebs-csi-node": "aws-ebs-csi-driver",
+    "efs-csi-controller": "aws-efs-csi-driver",
+    "efs-csi-node": "aws-efs-csi-driver",
+}
+"""Add-ons of EKS whose workloads are called otherwise.
+
+https://docs.aws.amazon.com/eks/latest/userguide/workloads-add-ons-available-eks.html.
+"""
+
+
 def _clouds(marks: Marks, _registry: Registry) -> Iterator[_Read]:
     # https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-field-management.html: add-ons that EKS manages are
     # told by this manager alone.
     if any(each.manager == "eks" and each.operation == "Apply" for each in marks.writers):
-        yield _Read(Claim(OwnerRef(Owner.EKS, "add-on", "", marks.name, Upkeep.APPLIES), "field manager eks"))
+        name = _EKS_NAMES.get(marks.name, marks.name)
+        yield _Read(Claim(OwnerRef(Owner.EKS, "add-on", "", name, Upkeep.APPLIES), "field manager eks"))
     # https://learn.microsoft.com/azure/aks/faq: the label of the components that AKS manages.
     if marks.labels.get("kubernetes.azure.com/managedby") == "aks":
         by = OwnerRef(Owner.AKS, "add-on", "", marks.name, Upkeep.CORRECTS)

@@ -193,7 +193,13 @@ async def test_k3s_packages_manifests_and_charts(api):
     await serve(api, "HelmChart", "HelmChartConfig", "Addon")
     await put_custom(api, "helm.cattle.io/v1", "HelmChart", "traefik", spec={"chart": "traefik.tgz"})
     await put_custom(api, "helm.cattle.io/v1", "HelmChartConfig", "traefik", spec={"valuesContent": "a: 1"})
-    await put_custom(api, "k3s.cattle.io/v1", "Addon", "coredns", spec={"source": "/manifests/coredns.yaml"})
+    await put_custom(
+        api,
+        "k3s.cattle.io/v1",
+        "Addon",
+        "coredns",
+        spec={"source": "/var/lib/rancher/k3s/server/manifests/coredns.yaml"},
+    )
     await put_release(api, "traefik")
     packaged = {
         "objectset.rio.cattle.io/owner-gvk": "k3s.cattle.io/v1, Kind=Addon",
@@ -208,6 +214,7 @@ async def test_k3s_packages_manifests_and_charts(api):
         "with the values of its HelmChartConfig",
     )
     assert (manifest.owner_ref.title, manifest.owner_ref.upkeep) == ("k3s Addon kube-system/coredns", Upkeep.APPLIES)
+    assert manifest.owner_ref.note == "manifest coredns.yaml"
 
 
 async def test_an_operator_of_olm_is_one_thing_with_its_channel_and_approval(api):
@@ -310,6 +317,18 @@ async def test_a_controller_that_may_not_be_asked_is_named_and_its_marks_still_t
     (found,) = inventory.found
     assert inventory.denied == ("kustomizations",)
     assert (found.owner, found.owner_ref.name, found.owner_ref.upkeep) == (Owner.FLUX, "apps", Upkeep.UNKNOWN)
+
+
+async def test_an_object_that_its_controller_could_not_read_spoils_nothing(api):
+    """Only its own word is missing: the marks that name it still count."""
+    await serve(api, "Kustomization")
+    for name, fields in (("odd", {"spec": {"suspend": "perhaps"}}), ("apps", {"spec": {"suspend": True}})):
+        await put_custom(
+            api, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", name, namespace="flux-system", **fields
+        )
+        await put_workload(api, name=name, labels={"kustomize.toolkit.fluxcd.io/name": name})
+    assert (await found_as(api, "odd")).owner_ref.upkeep is Upkeep.UNKNOWN
+    assert (await found_as(api, "apps")).owner_ref.upkeep is Upkeep.PAUSED
 
 
 async def test_with_rights_in_one_namespace_that_namespace_is_seen(cluster):

@@ -41,15 +41,22 @@ REMEDIES: Final[Mapping[tuple[Owner, str], str]] = {
     "flux suspend helmrelease {name} -n {namespace}",
     (Owner.FLUX, "Kustomization"): "Change it in the source of Kustomization {name}, or hand it over: "
     "flux suspend kustomization {name} -n {namespace}",
-    (Owner.K3S, "Addon"): "It is upgraded with k3s; to manage it here, start the servers with --disable={name}.",
+    (
+        Owner.K3S,
+        "Addon",
+    ): "It is upgraded with k3s; to manage it here, disable its manifest on the servers (--disable).",
     (
         Owner.K3S,
         "HelmChart",
     ): "Change the chart's version in HelmChart {namespace}/{name}; one that k3s brings is upgraded with k3s.",
-    (Owner.RKE2, "Addon"): "It is upgraded with RKE2; to manage it here, start the servers with disable: {name}.",
+    (
+        Owner.RKE2,
+        "Addon",
+    ): "It is upgraded with RKE2; to manage it here, disable its manifest on the servers (disable).",
     (Owner.RKE2, "HelmChart"): "It is upgraded with RKE2; to manage it here, start the servers with disable: {name}.",
     (Owner.OLM, "Subscription"): "Change the channel of Subscription {namespace}/{name}, or approve its install plan.",
-    (Owner.EKS, "add-on"): "Upgrade it as an EKS add-on: aws eks update-addon --addon-name {name}",
+    (Owner.EKS, "add-on"): "Upgrade it as an EKS add-on: "
+    "aws eks update-addon --cluster-name CLUSTER --addon-name {name}",
     (Owner.AKS, "add-on"): "AKS upgrades it with the cluster.",
     (Owner.GKE, "add-on"): "GKE upgrades it with the cluster.",
     (Owner.ACK, "component"): "Upgrade it through ACK itself: give this command ACK's own endpoint.",
@@ -77,7 +84,6 @@ def is_managed_here(facts: Facts, _target: Offer | None) -> Blocker | None:
         f"{facts.name} is managed by {ref.title}{note}, {_CONSEQUENCES[ref.upkeep]}.",
         _remedy(ref),
         Severity.WARNS if ref.upkeep is Upkeep.PAUSED else Severity.BLOCKS,
-        evidence=(f"{ref.title}: {ref.upkeep}",),
     )
 
 
