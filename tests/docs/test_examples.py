@@ -241,7 +241,7 @@ def test_the_commands_that_write_pages_write_what_is_there(reader_of_nothing: Re
     for line in example.commands:
         reader_of_nothing.types(line.replace(".venv/bin/python", f'"{sys.executable}"'))
     written = sorted((reader_of_nothing.place / "docs" / "reference").iterdir())
-    assert [each.name for each in written] == ["commands.md", "errors.md", "operations.md"]
+    assert [each.name for each in written] == ["commands.md", "components.md", "errors.md", "operations.md"]
     for page in written:
         assert page.read_text() == (ROOT / "docs" / "reference" / page.name).read_text()
 

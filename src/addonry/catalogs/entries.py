@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from addonry.catalogs.documents import Unreadable, read_mapping
+from addonry.catalogs.documents import Unreadable, read_mapping, read_own
 from addonry.model.catalog import (
     CatalogEntry,
     ChartSource,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _REMEDY: Final = "Correct the file; docs/guides/catalog.md has one as an example."
 _MOST_BYTES: Final = 256 * 1024
+PACKAGED: Final = resources.files(__package__).joinpath("components")
 
 
 def read_entries(directories: Iterable[Path]) -> tuple[CatalogEntry, ...]:
@@ -47,22 +48,21 @@ def read_entries(directories: Iterable[Path]) -> tuple[CatalogEntry, ...]:
 
     Raises InvalidParameter that names the file and the field.
     """
-    found: dict[str, dict[str, Any]] = {}
-    additions: list[tuple[str, dict[str, Any]]] = []
-    packaged = resources.files(__package__).joinpath("components")
-    for folder in (packaged, *directories):
+    found: dict[str, Mapping[str, Any]] = dict(_packaged())
+    additions: list[tuple[str, Mapping[str, Any]]] = []
+    for folder in directories:
         for file in _yaml_files(folder):
             content = _read(file)
             if "extends" in content:
                 additions.append((file.name, content))
             else:
                 found[content["name"]] = content
-    for file_name, content in additions:
-        base = found.get(content["extends"])
+    for file_name, addition in additions:
+        base = found.get(addition["extends"])
         if base is None:
-            message = f"extends {content['extends']!r}, which no file describes"
+            message = f"extends {addition['extends']!r}, which no file describes"
             raise InvalidParameter(file_name, message, remedy=_REMEDY)
-        found[content["extends"]] = _extended(base, {**content, "extends": None})
+        found[addition["extends"]] = _extended(base, {**addition, "extends": None})
     entries = tuple(_entry(found[name]) for name in sorted(found))
     _refuse_shared_names(entries)
     _refuse_unknown_requirements(entries)
@@ -73,6 +73,13 @@ def name_in(text: bytes) -> tuple[str, bool]:
     """The component that a component file is about, and whether it only adds to it. Raises InvalidParameter."""
     content = _content("the component file", text)
     return (content["extends"], True) if "extends" in content else (content["name"], False)
+
+
+@lru_cache(maxsize=1)
+def _packaged() -> Mapping[str, Mapping[str, Any]]:
+    """The packaged files by name, unchecked: a test lints them, and checking them here would be most of a start."""
+    contents = (read_own(file.read_bytes()) for file in _yaml_files(PACKAGED))
+    return {content["name"]: content for content in contents}
 
 
 def _yaml_files(folder: Traversable) -> list[Traversable]:
@@ -172,13 +179,15 @@ def _entry(content: Mapping[str, Any]) -> CatalogEntry:
         source=_source(content.get("chart")),
         fingerprints=Fingerprints(
             charts=tuple(fingerprints.get("charts", ())),
-            workloads=tuple((each["kind"], each["name"]) for each in fingerprints.get("workloads", ())),
+            workloads=_workloads(fingerprints.get("workloads", ())),
+            parts=_workloads(fingerprints.get("parts", ())),
             images=tuple(fingerprints.get("images", ())),
             operators=tuple(fingerprints.get("operators", ())),
         ),
         release=release.get("name", content["name"]),
         namespace=release.get("namespace", "kube-system"),
         category=content.get("category", ""),
+        topic=content.get("topic", ""),
         description=content.get("description", ""),
         home=content.get("home", ""),
         notes=content.get("notes", ""),
@@ -206,6 +215,10 @@ def _entry(content: Mapping[str, Any]) -> CatalogEntry:
             for each in content.get("configuration", ())
         ),
     )
+
+
+def _workloads(content: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((each["kind"], each["name"]) for each in content)
 
 
 _SETTING: Final = ("config_map", "key", "pattern", "message", "remedy", "evidence")

@@ -35,7 +35,9 @@ class Fingerprints:
 
     charts: tuple[str, ...] = ()
     workloads: tuple[tuple[str, str], ...] = ()
-    """Pairs of kind and name."""
+    """Pairs of kind and name: the workload whose version is the component's, under each name that it has somewhere."""
+    parts: tuple[tuple[str, str], ...] = ()
+    """Its other workloads; one stands for the component only in a namespace with none of the above."""
     images: tuple[str, ...] = ()
     """Image repositories without registry and tag, for example ``coredns/coredns``."""
     operators: tuple[str, ...] = ()
@@ -141,6 +143,9 @@ class CatalogEntry:
     release: str
     namespace: str
     category: str = ""
+    """Its group in the words of ACK; empty for the group of all others."""
+    topic: str = ""
+    """What it is for, in words of ours: ``dns``, ``backup``, ..."""
     description: str = ""
     home: str = ""
     notes: str = ""
@@ -155,7 +160,7 @@ class CatalogEntry:
     container: str = ""
     """The main container of a plain workload; empty means the first."""
     tag: str = "{app_version}"
-    """How an image tag is made from an offer's application version."""
+    """How an image tag is made from an offer's application version; empty where it cannot be."""
     ranges: tuple[KubernetesRange, ...] = ()
     apis: tuple[str, ...] = ()
     """API versions that it needs of the cluster and does not bring."""

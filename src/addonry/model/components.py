@@ -126,6 +126,8 @@ class Component:
     found: Found
     in_catalog: bool
     observed_at: datetime | None = None
+    parts: tuple[Placement, ...] = ()
+    """Its other workloads, for who has just looked; they are not stored."""
 
     @property
     def version(self) -> Version:

@@ -38,14 +38,15 @@ class Image:
 def recognise(inventory: Inventory, entries: tuple[CatalogEntry, ...], observed_at: datetime) -> tuple[Component, ...]:
     """The components of a cluster, by name; the same inventory gives the same names.
 
-    Of two that are one catalog component the deployed Helm release has its name, the others are ``name@namespace``.
+    Of two that are one catalog component the deployed Helm release has its name, the others are ``name@namespace``. The
+    parts of a component, as its entry names them, are not listed beside it.
     """
-    matches = sorted(_with_rivals(list(_matches(inventory.found, entries))), key=_rank)
+    matches = sorted(_with_rivals(list(_without_parts(_matches(inventory.found, entries)))), key=_rank)
     taken = {name for entry in entries for name in (entry.name, *entry.aliases)}
     named: dict[ComponentName, Component] = {}
     for match in matches:
         name = _free_name(match, named.keys() | (set() if match.entry else taken))
-        named[name] = Component(name, _as_installed(match), match.entry is not None, observed_at)
+        named[name] = Component(name, _as_installed(match), match.entry is not None, observed_at, match.parts)
     return tuple(named[name] for name in sorted(named))
 
 
@@ -96,23 +97,63 @@ def main_image(workload: str, containers: Iterable[tuple[str, str]]) -> str:
     return next(named, listed[0][1] if listed else "")
 
 
+Sign = tuple[str, ...]
+"""What something is recognised by: ``("chart", name)``, ``("image", repository)``, or kind and name behind ``workload`` or
+``part``."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Match:
     found: Found
     entry: CatalogEntry | None
+    sign: Sign = ()
+    parts: tuple[Placement, ...] = ()
 
 
 def _matches(found: tuple[Found, ...], entries: tuple[CatalogEntry, ...]) -> Iterable[_Match]:
     known = _index(entries)
     for each in found:
         signs = (sign for read in SIGNS for sign in read(each))
-        entry = next((known[sign] for sign in signs if sign in known), None)
-        if entry is not None or _is_always_one(each):
-            yield _Match(each, entry)
+        sign = next((sign for sign in signs if sign in known), None)
+        if sign is not None:
+            yield _Match(each, known[sign], sign)
+        elif _is_always_one(each):
+            yield _Match(each, None)
 
 
 def _is_always_one(found: Found) -> bool:
     return found.placement.source is SourceKind.HELM or (found.owner is Owner.OLM and found.owner_ref is not None)
+
+
+def _without_parts(matches: Iterable[_Match]) -> Iterator[_Match]:
+    """One match for each component of a namespace that was recognised by its parts as well; by the first part alone
+    where nothing else of it is there, as with drivers whose controllers a cloud runs.
+    """
+    parts: dict[tuple[str, str], list[_Match]] = defaultdict(list)
+    whole: list[_Match] = []
+    for match in matches:
+        if match.sign[:1] == ("part",):
+            parts[_place(match)].append(match)
+        else:
+            whole.append(match)
+    yield from (_with_parts(match, parts.pop(_place(match), ())) for match in whole)
+    for several in parts.values():
+        first, *others = sorted(several, key=_order_among_parts)
+        yield _with_parts(first, others)
+
+
+def _with_parts(match: _Match, parts: Iterable[_Match]) -> _Match:
+    placements = tuple(each.found.placement for each in parts)
+    return replace(match, parts=placements) if placements else match
+
+
+def _place(match: _Match) -> tuple[str, str]:
+    return (match.entry.name if match.entry else "", match.found.placement.namespace)
+
+
+def _order_among_parts(match: _Match) -> int:
+    placement = match.found.placement
+    return match.entry.fingerprints.parts.index((placement.kind, placement.name)) if match.entry else 0
 
 
 _NO_RIVALS: Final = frozenset({Owner.NOBODY, Owner.OPERATOR, Owner.KUBEADM})
@@ -128,14 +169,14 @@ def _with_rivals(matches: list[_Match]) -> list[_Match]:
     places: dict[tuple[str, str], list[_Match]] = defaultdict(list)
     for match in matches:
         if match.entry is not None and match.found.owner not in _NO_RIVALS:
-            places[match.entry.name, match.found.placement.namespace].append(match)
+            places[_place(match)].append(match)
     rivals = {place: listed for place, listed in places.items() if len({each.found.owner for each in listed}) > 1}
     return [_with_conflict(match, rivals) for match in matches] if rivals else matches
 
 
 def _with_conflict(match: _Match, rivals: Mapping[tuple[str, str], list[_Match]]) -> _Match:
     found = match.found
-    place = (match.entry.name if match.entry else "", found.placement.namespace)
+    place = _place(match)
     listed = rivals.get(place, [])
     if match not in listed:
         return match
@@ -155,12 +196,8 @@ def _title_of(placement: Placement) -> str:
 
 def count_others(inventory: Inventory, components: Iterable[Component]) -> int:
     """How many workloads run there that are no component and belong to none: nobody's add-on, or one not known."""
-    known = {component.found.placement for component in components}
+    known = {each for component in components for each in (component.found.placement, *component.parts)}
     return sum(found.placement not in known for found in inventory.found)
-
-
-Sign = tuple[str, ...]
-"""What something is recognised by: ``("chart", name)``, ``("workload", kind, name)`` or ``("image", repository)``."""
 
 
 def signs_of(entry: CatalogEntry) -> Iterator[Sign]:
@@ -169,6 +206,7 @@ def signs_of(entry: CatalogEntry) -> Iterator[Sign]:
     charts = (*marks.charts, entry.source.chart) if entry.source else marks.charts
     yield from (("chart", name) for name in dict.fromkeys(charts))
     yield from (("workload", kind, name) for kind, name in marks.workloads)
+    yield from (("part", kind, name) for kind, name in marks.parts)
     yield from (("image", repository) for repository in marks.images)
 
 
@@ -192,12 +230,17 @@ def _workload(found: Found) -> Iterator[Sign]:
         yield ("workload", found.placement.kind, found.placement.name)
 
 
+def _part(found: Found) -> Iterator[Sign]:
+    if found.placement.source is SourceKind.WORKLOAD:
+        yield ("part", found.placement.kind, found.placement.name)
+
+
 def _images(found: Found) -> Iterator[Sign]:
     if found.placement.source is SourceKind.WORKLOAD:
         yield from (("image", name) for image in found.images for name in _names_behind_mirrors(image))
 
 
-SIGNS: Final[tuple[Callable[[Found], Iterable[Sign]], ...]] = (_chart, _workload, _images)
+SIGNS: Final[tuple[Callable[[Found], Iterable[Sign]], ...]] = (_chart, _workload, _part, _images)
 """Signs of a catalog component that something found bears, the strongest first."""
 
 

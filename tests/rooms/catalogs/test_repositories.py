@@ -94,8 +94,9 @@ async def test_a_second_refresh_asks_only_whether_anything_changed(demo, site, o
     assert site.requests[1].headers["If-None-Match"]
     assert site.requests[1].headers["If-Modified-Since"]
     assert {entry.name: catalog.offers(entry.name) for entry in catalog.entries()} == before
-    assert len(before) == 4
-    assert all(len(offers) >= 3 for offers in before.values())
+    offered = {name: len(offers) for name, offers in before.items() if offers}
+    assert offered.keys() == {"coredns", "ingress-nginx", "metrics-server", "node-problem-detector"}
+    assert min(offered.values()) >= 3
     shelved = await shelf.shelved_index(site.address)
     assert (shelved.fetched_at, shelved.repository) == (NOW, site.address)
 
@@ -304,8 +305,9 @@ async def an_offer(site, catalog, archive, **more):
 async def test_every_chart_of_the_demo_can_be_fetched_and_read(demo, open_mirror):
     catalog = open_mirror()
     await catalog.refresh()
-    for entry in catalog.entries():
-        offer = catalog.offers(entry.name)[0]
+    newest = [(entry, offers[0]) for entry in catalog.entries() if (offers := catalog.offers(entry.name))]
+    assert len(newest) == 4
+    for entry, offer in newest:
         archive = await catalog.fetch(offer)
         contents = await catalog.read_chart(archive)
         assert (contents.metadata["name"], contents.metadata["version"]) == (entry.source.chart, offer.version)
