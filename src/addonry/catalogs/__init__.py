@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, ChartCredential, Offer, ShelvedIndex
+from addonry.model.errors import InvalidParameter
 
 
 class OfferShelf(Protocol):
@@ -209,13 +210,54 @@ def import_snapshot(settings: CatalogSettings, file: Path, *, now: datetime, for
     return Exported(manifest.taken_at, components, charts, ())
 
 
+@dataclass(frozen=True, slots=True)
+class ImportedRanges:
+    """Which component files an import has written, with how many ranges each; and what it passed over."""
+
+    files: Mapping[Path, int]
+    notes: tuple[str, ...]
+
+
+RANGE_FORMS: Final = ("eks", "gonogo", "plural")
+"""What ``import_ranges`` reads."""
+
+
+def import_ranges(settings: CatalogSettings, form: str, file: Path, out: Path, *, evidence: str = "") -> ImportedRanges:
+    """Write what *file*, of one of RANGE_FORMS, says of compatibility to component files in *out*.
+
+    Components that the catalog knows are extended, others described as far as the file does. *evidence* is the page to
+    name in place of the form's own. Raises InvalidParameter, and writes nothing, for a file that cannot be read.
+    """
+    from addonry.catalogs.documents import Unreadable
+    from addonry.catalogs.importers import forms
+    from addonry.catalogs.importers.writing import write
+
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(_LARGEST_RANGES + 1)
+        if len(text) > _LARGEST_RANGES:
+            raise Unreadable(f"larger than {_LARGEST_RANGES // 2**20} MiB")
+        findings = forms()[form](text, file.name)
+    except OSError as error:
+        raise InvalidParameter(str(file), f"cannot be read: {error.strerror}", remedy="Name another file.") from error
+    except Unreadable as error:
+        raise InvalidParameter(str(file), f"is {error}", remedy="Check the file, and --from.") from error
+    written, notes = write(findings, form, out, directories=settings.directories, evidence=evidence)
+    return ImportedRanges({each.file: each.ranges for each in written}, notes)
+
+
+_LARGEST_RANGES: Final = 32 * 2**20
+
 __all__ = [
+    "RANGE_FORMS",
     "Catalog",
     "CatalogSettings",
     "Exported",
+    "ImportedRanges",
     "MemoryShelf",
     "OfferShelf",
     "export_snapshot",
+    "import_ranges",
     "import_snapshot",
     "open_catalog",
 ]

@@ -100,8 +100,15 @@ def find_offer(facts: Facts, version: Version) -> Offer | None:
 
 
 def proposable(offers: Iterable[Offer]) -> Iterator[Offer]:
-    """What may be chosen without being named: no deprecated charts and no pre-releases, as Helm does it."""
-    return (offer for offer in offers if not offer.deprecated and not is_prerelease(offer.version))
+    """What may be chosen without being named: no deprecated charts and no pre-releases, as Helm does it.
+
+    Nor what its publisher calls a pre-release, however its version reads.
+    """
+    return (
+        offer
+        for offer in offers
+        if not offer.deprecated and not offer.is_prerelease and not is_prerelease(offer.version)
+    )
 
 
 def newer_offers(facts: Facts) -> tuple[Offer, ...]:
