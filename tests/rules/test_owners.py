@@ -1,12 +1,10 @@
 """Whose an object is: marks, held against what the controllers say."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addonry.model.owners import Owner, OwnerRef, Turnover, Upkeep
+from addonry.model.owners import Owner, OwnerRef, Upkeep
 from addonry.rules.owners import (
     Controlled,
     Marks,
@@ -15,13 +13,11 @@ from addonry.rules.owners import (
     claims_on,
     claims_on_release,
     conflict_over,
-    is_churn,
-    often,
+    conflict_over_release,
+    installed_by,
     register,
-    turnover_of,
 )
 
-NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 KEY = ("Deployment", "kube-system", "coredns")
 RELEASE = ("kube-system", "dns")
 
@@ -85,6 +81,7 @@ SIGNS = [
     ({"labels": {"objectset.rio.cattle.io/hash": "abc"}}, "k3s"),
     ({"labels": {"svccontroller.k3s.cattle.io/svcname": "traefik"}}, "k3s Service traefik"),
     ({"writers": (Writer("eks", "Apply", "2026-01-01T00:00:00Z"),)}, "EKS add-on coredns"),
+    ({"labels": {"app.kubernetes.io/managed-by": "EKS"}, "name": "ebs-csi-node"}, "EKS add-on aws-ebs-csi-driver"),
     ({"labels": {"kubernetes.azure.com/managedby": "aks"}}, "AKS add-on coredns"),
     ({"annotations": {"components.gke.io/component-name": "kubedns"}}, "GKE add-on kubedns"),
     ({"labels": {"addonmanager.kubernetes.io/mode": "Reconcile"}}, "addon manager"),
@@ -99,6 +96,13 @@ SIGNS = [
     ),
     ({"images": ("registry.cn-hangzhou.aliyuncs.com/log-service/logtail:v1.8.4.0-aliyun",)}, "ACK component coredns"),
     ({"writers": (Writer("kustomize-controller", "Apply", "2026-01-01T00:00:00Z"),)}, "Flux"),
+    (
+        {
+            "labels": {"app.kubernetes.io/instance": "dns"},
+            "writers": (Writer("argocd-controller", "Apply", "2026-01-01T00:00:00Z"),),
+        },
+        "Argo CD Application dns",
+    ),
     ({"labels": {"k8s-app": "kube-dns"}}, "kubeadm"),
 ]
 
@@ -289,6 +293,14 @@ NO_CONFLICTS = {
         a_registry(Controlled(KUSTOMIZATION), asked=ALL_ASKED),
         [KUSTOMIZATION.title],
     ),
+    "an add-on of a cloud and the addon manager that it has at work": (
+        some_marks(
+            labels={"addonmanager.kubernetes.io/mode": "Reconcile"},
+            annotations={"components.gke.io/component-name": "kubedns"},
+        ),
+        a_registry(),
+        ["GKE add-on kubedns"],
+    ),
     "a person who edited last": (
         some_marks(
             annotations=HELMED,
@@ -341,35 +353,21 @@ def test_the_order_in_which_controllers_answer_changes_nobodys_claim(order):
     assert len(claims) == 4
 
 
-# Churn.
+def test_two_controllers_of_one_release_are_a_conflict():
+    chart = OwnerRef(Owner.K3S, "HelmChart", "kube-system", "dns", Upkeep.APPLIES)
+    registry = a_registry(Controlled(HELM_RELEASE, release=RELEASE), Controlled(chart, release=RELEASE))
+    conflict = conflict_over_release(RELEASE, claims_on_release(RELEASE, [], registry))
+    assert conflict is not None
+    assert (conflict.subject, [claim.by for claim in conflict.claims]) == (
+        "Helm release kube-system/dns",
+        [HELM_RELEASE, chart],
+    )
 
 
-def test_only_many_changes_are_kept():
-    assert often("x", 100, NOW) is None
-    assert often("x", 101, None) is None
-    assert often("x", 101, NOW) == Turnover("x", 101, NOW)
-
-
-def test_a_deployments_rollouts_count_and_not_what_autoscalers_do_to_it():
-    scaled = some_marks(annotations={"deployment.kubernetes.io/revision": "3"})
-    assert turnover_of(scaled, 5_000, NOW) is None
-    rolled = some_marks(annotations={"deployment.kubernetes.io/revision": "500"})
-    assert turnover_of(rolled, 5_000, NOW) == Turnover("rollouts of Deployment kube-system/coredns", 500, NOW)
-    assert turnover_of(some_marks(kind="DaemonSet"), 5_000, NOW).count == 5_000
-
-
-CHURN = [
-    # Azure/AKS#5822: about every three minutes.
-    (352_140, timedelta(days=730), True),
-    (480, timedelta(days=1), True),
-    (101, timedelta(hours=2), True),
-    # Deployed from a pipeline, a few times a day for years.
-    (2_000, timedelta(days=730), False),
-    (101, timedelta(days=30), False),
-    (60, timedelta(hours=1), False),
-]
-
-
-@pytest.mark.parametrize(("count", "age", "expected"), CHURN)
-def test_churn_is_what_no_person_does(count, age, expected):
-    assert is_churn(Turnover("revisions", count, NOW - age), NOW) is expected
+def test_an_owner_that_says_what_it_installed_is_believed():
+    extension = OwnerRef(Owner.OLM, "ClusterExtension", "", "dns", Upkeep.CORRECTS)
+    registry = a_registry(Controlled(extension, version="1.16.1"))
+    labels = {"olm.operatorframework.io/owner-kind": "ClusterExtension", "olm.operatorframework.io/owner-name": "dns"}
+    claims = claims_on(some_marks(labels=labels), registry)
+    assert (claims[0].by, installed_by(claims, registry)) == (extension, "1.16.1")
+    assert installed_by((), registry) == ""

@@ -328,6 +328,49 @@ class _Subscription(msgspec.Struct, gc=False):
         )
 
 
+class _Catalog(msgspec.Struct, gc=False):
+    channels: list[str] | None = None
+    version: str = ""
+
+
+class _ExtensionSource(msgspec.Struct, gc=False):
+    catalog: _Catalog | None = None
+
+
+class _ExtensionSpec(msgspec.Struct, gc=False):
+    source: _ExtensionSource | None = None
+
+
+class _Bundle(msgspec.Struct, gc=False):
+    version: str = ""
+
+
+class _ExtensionInstall(msgspec.Struct, gc=False):
+    bundle: _Bundle | None = None
+
+
+class _ExtensionStatus(msgspec.Struct, gc=False):
+    install: _ExtensionInstall | None = None
+
+
+class _ClusterExtension(msgspec.Struct, gc=False):
+    """https://operator-framework.github.io/operator-controller/."""
+
+    metadata: Meta
+    spec: _ExtensionSpec = msgspec.field(default_factory=_ExtensionSpec)
+    status: _ExtensionStatus = msgspec.field(default_factory=_ExtensionStatus)
+
+    def says(self) -> Controlled | None:
+        catalog = (self.spec.source.catalog if self.spec.source else None) or _Catalog()
+        install = self.status.install
+        notes = [f"channel {', '.join(catalog.channels)}"] if catalog.channels else []
+        notes += [f"version {catalog.version}"] if catalog.version else []
+        return Controlled(
+            OwnerRef(Owner.OLM, "ClusterExtension", "", self.metadata.name, Upkeep.CORRECTS, ", ".join(notes)),
+            version=install.bundle.version if install and install.bundle else "",
+        )
+
+
 RESOURCES: Final = (
     Resource(
         Owner.ARGO_CD, "Application", "argoproj.io", ("v1alpha1",), "applications", _Application, may_be_elsewhere=True
@@ -364,6 +407,9 @@ RESOURCES: Final = (
         selector="!olm.copiedFrom",
     ),
     Resource(Owner.OLM, "Subscription", "operators.coreos.com", ("v1alpha1",), "subscriptions", _Subscription),
+    Resource(
+        Owner.OLM, "ClusterExtension", "olm.operatorframework.io", ("v1",), "clusterextensions", _ClusterExtension
+    ),
 )
 
 

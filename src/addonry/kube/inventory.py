@@ -1,7 +1,7 @@
 """What runs on a cluster, in a number of requests that does not grow with what runs there.
 
 Ten requests: version, discovery (two), nodes, Helm's records in Secrets and in ConfigMaps, the three kinds of
-workloads, APIServices; and one for each kind in ``controllers.RESOURCES`` (eight of them) that the cluster serves. Each
+workloads, APIServices; and one for each kind in ``controllers.RESOURCES`` (nine of them) that the cluster serves. Each
 is a list in pages of 500, and of each object the few fields that are read. Pods are not listed, so the static pods of a
 control plane are no components; nor are CRDs, whose versions the discovery document names already.
 
@@ -31,10 +31,10 @@ from addonry.kube.rollout import assess_api_service
 from addonry.model.components import Driver, Found, Health, Inventory, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
 from addonry.model.owners import Claim, Conflict, Owner, Turnover
+from addonry.rules.churn import MANY, often, turnover_of
 from addonry.rules.health import Assessment, assess_workload, together
 from addonry.rules.matching import main_image, split_chart_label, told_version
 from addonry.rules.owners import (
-    MANY,
     RELEASE_NAME,
     RELEASE_NAMESPACE,
     Marks,
@@ -46,9 +46,7 @@ from addonry.rules.owners import (
     conflict_over,
     conflict_over_release,
     installed_by,
-    often,
     register,
-    turnover_of,
 )
 
 T = TypeVar("T")
@@ -393,7 +391,7 @@ def _plain(group: list[_Seen], registry: Registry) -> Found:
     marks = first.marks
     image = main_image(marks.name, [(each.name, each.image) for each in first.workload.containers])
     version, no_version = told_version(image, marks.labels, marks.annotations)
-    installed = Version(installed_by(marks, first.claims, registry))
+    installed = Version(installed_by(first.claims, registry))
     whole = together([each.assessment for each in group])
     by = first.claims[0].by if first.claims else None
     conflicts = (conflict_over(each.marks, each.claims) for each in group)

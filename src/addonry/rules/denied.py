@@ -23,6 +23,7 @@ HIDDEN: Final[Mapping[str, str]] = {
     "helmchartconfigs": "which charts of k3s or RKE2 have values of their own",
     "addons": "which manifests k3s or RKE2 keeps applied",
     "clusterserviceversions": "which operators OLM has installed, and in which version",
+    "clusterextensions": "which extensions OLM has installed, and from which channel",
     "subscriptions": "from which channel OLM upgrades an operator, and who approves it",
 }
 """By resource, as an inventory names what it was denied."""

@@ -281,10 +281,13 @@ def _free_name(match: _Match, taken: Iterable[str]) -> ComponentName:
     return ComponentName(next((name for name in candidates if name not in taken), last))
 
 
+_OF_OLM: Final = frozenset({"Subscription", "ClusterExtension"})
+
+
 def _own_name(found: Found) -> str:
-    # A Subscription is called after the operator's package; its first Deployment may be called anything.
+    # Such an object is called after the operator's package; its first Deployment may be called anything.
     by = found.owner_ref
-    return by.name if by is not None and by.kind == "Subscription" else found.placement.name
+    return by.name if by is not None and by.kind in _OF_OLM else found.placement.name
 
 
 def _as_installed(match: _Match) -> Found:

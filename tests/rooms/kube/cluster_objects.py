@@ -89,7 +89,7 @@ def of_helm(name: str = "dns", namespace: str = "kube-system") -> dict:
     return {"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace}
 
 
-async def put_crd(api: Api, group: str, version: str, kind: str, plural: str) -> None:
+async def put_crd(api: Api, group: str, version: str, kind: str, plural: str, *, scope: str = "Namespaced") -> None:
     """The definition of a custom resource that takes any fields, so that objects of that kind can be put."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     crd = {
@@ -98,7 +98,7 @@ async def put_crd(api: Api, group: str, version: str, kind: str, plural: str) ->
         "metadata": {"name": f"{plural}.{group}"},
         "spec": {
             "group": group,
-            "scope": "Namespaced",
+            "scope": scope,
             "names": {"plural": plural, "kind": kind},
             "versions": [
                 {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}},

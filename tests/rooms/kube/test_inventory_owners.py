@@ -54,7 +54,8 @@ async def serve(api: Api, *kinds: str) -> None:
     wanted = [each for each in RESOURCES if each.kind in kinds]
     assert len(wanted) == len(kinds)
     for each in wanted:
-        await put_crd(api, each.group, each.versions[0], each.kind, each.plural)
+        scope = "Cluster" if each.kind == "ClusterExtension" else "Namespaced"
+        await put_crd(api, each.group, each.versions[0], each.kind, each.plural, scope=scope)
 
 
 SYNCING = [
@@ -257,6 +258,27 @@ async def test_an_operator_of_olm_is_one_thing_with_its_channel_and_approval(api
     assert len(found.images) == 2
 
 
+async def test_an_extension_of_olm_is_one_thing_with_its_version(api):
+    await serve(api, "ClusterExtension")
+    await put_custom(
+        api,
+        "olm.operatorframework.io/v1",
+        "ClusterExtension",
+        "argo",
+        spec={"source": {"sourceType": "Catalog", "catalog": {"packageName": "argocd", "channels": ["stable"]}}},
+        status={"install": {"bundle": {"name": "argocd.v0.12.0", "version": "0.12.0"}}},
+    )
+    labels = {"olm.operatorframework.io/owner-kind": "ClusterExtension", "olm.operatorframework.io/owner-name": "argo"}
+    for name in ("controller", "webhook"):
+        await put_workload(api, name=name, labels=labels, image="quay.io/argo/" + name + "@sha256:" + "b" * 64)
+    (found,) = (await take_inventory(api)).found
+    assert (found.version, found.owner_ref.title, found.owner_ref.note) == (
+        "0.12.0",
+        "OLM ClusterExtension argo",
+        "channel stable",
+    )
+
+
 async def test_what_an_operator_controls_is_the_operators(api):
     await put_crd(api, "operator.tigera.io", "v1", "Installation", "installations")
     made = await put_custom(api, "operator.tigera.io/v1", "Installation", "default")
@@ -302,7 +324,7 @@ async def test_there_are_ten_requests_and_one_for_each_kind_of_controller_whatev
     for number in range(3):
         await put_release(api, f"release-{number}")
     few = await asked()
-    assert len(few) == 10 + len(RESOURCES) == 18
+    assert len(few) == 10 + len(RESOURCES) == 19
     await asyncio.gather(*(put_release(api, f"release-{number}") for number in range(3, 150)))
     await asyncio.gather(*(put_workload(api, name=f"plain-{number}", replicas=0) for number in range(150)))
     assert await asked() == few

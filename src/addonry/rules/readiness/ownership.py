@@ -11,7 +11,7 @@ from addonry.model.catalog import Offer
 from addonry.model.components import Driver
 from addonry.model.owners import Owner, OwnerRef, Upkeep
 from addonry.model.readiness import Blocker, Facts, Severity
-from addonry.rules.owners import is_churn, per_day
+from addonry.rules.churn import is_churn, per_day
 
 _TOLD: Final = 5
 """How many conflicts the evidence names; a release may have dozens of workloads."""
@@ -55,6 +55,7 @@ REMEDIES: Final[Mapping[tuple[Owner, str], str]] = {
     ): "It is upgraded with RKE2; to manage it here, disable its manifest on the servers (disable).",
     (Owner.RKE2, "HelmChart"): "It is upgraded with RKE2; to manage it here, start the servers with disable: {name}.",
     (Owner.OLM, "Subscription"): "Change the channel of Subscription {namespace}/{name}, or approve its install plan.",
+    (Owner.OLM, "ClusterExtension"): "Change the version or channel of ClusterExtension {name}.",
     (Owner.EKS, "add-on"): "Upgrade it as an EKS add-on: "
     "aws eks update-addon --cluster-name CLUSTER --addon-name {name}",
     (Owner.AKS, "add-on"): "AKS upgrades it with the cluster.",
