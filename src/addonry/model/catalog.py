@@ -180,6 +180,11 @@ class Note:
     """``added``, ``changed``, ``deprecated``, ``fixed``, ``removed``, ``security``; empty where the publisher says none."""
     text: str
 
+    @property
+    def is_breaking(self) -> bool:
+        """Whether it calls itself a breaking change; there is no kind for it."""
+        return "breaking" in self.text.lower()
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -199,6 +204,11 @@ class Offer:
     """Its publisher says so, whatever the version's form is."""
     fixes_security: bool = False
     notes: tuple[Note, ...] = ()
+
+    @property
+    def is_breaking(self) -> bool:
+        """Whether its publisher tells of a breaking change."""
+        return any(note.is_breaking for note in self.notes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ def _note(version: dict[str, Any]) -> str:
     """What is worth knowing of a version; a service older than this command does not tell all of it."""
     told = {
         "fixes security issues": version.get("fixes_security"),
+        "breaking changes": version.get("breaking"),
         "deprecated": version["deprecated"],
         "pre-release": version.get("prerelease"),
     }

@@ -349,6 +349,7 @@ class OfferShape(TypedDict):
     deprecated: bool
     prerelease: bool
     fixes_security: bool
+    breaking: bool
     changes: list[ChangeNote]
 
 
@@ -432,5 +433,6 @@ def _offer(offer: Offer) -> OfferShape:
         "deprecated": offer.deprecated,
         "prerelease": offer.is_prerelease,
         "fixes_security": offer.fixes_security,
+        "breaking": offer.is_breaking,
         "changes": [{"kind": note.kind, "text": note.text} for note in offer.notes],
     }

@@ -32,6 +32,7 @@ from addonry.rules.readiness.ownership import (
     release_is_where_helm_looks,
     version_is_known,
 )
+from addonry.rules.readiness.publishers import breaks_nothing, has_no_known_holes, was_tested
 from addonry.rules.readiness.relations import has_what_it_requires, is_not_required
 from addonry.rules.readiness.versions import (
     catalog_is_fresh,
@@ -102,6 +103,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     way_is_open,
     is_known,
     catalog_is_fresh,
+    was_tested,
+    has_no_known_holes,
+    breaks_nothing,
     version_is_known,
     is_at_rest,
     was_made_by_hand,
