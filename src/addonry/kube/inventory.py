@@ -11,22 +11,21 @@ one more request; it is named in ``denied`` and what it holds elsewhere is missi
 """
 
 import asyncio
-import builtins
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
-from urllib.parse import quote
+from typing import Any, Final
 
 import msgspec
 
-from addonry.kube.api import Api, Forbidden, Missing, TooLarge, all_of
-from addonry.kube.controllers import Resource, Said, ask_controllers
+from addonry.kube.api import Api, all_of
+from addonry.kube.controllers import Said, ask_controllers
 from addonry.kube.helm.manifests import workloads_in
 from addonry.kube.helm.records import SELECTOR, Record, StoredRelease, read_records
 from addonry.kube.helm.releases import Release, moment_of
 from addonry.kube.objects import API_SERVICES, ApiService, Workload, state_of
+from addonry.kube.questions import Listed, Questions
 from addonry.kube.rollout import assess_api_service
 from addonry.model.components import Driver, Found, Health, Inventory, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
@@ -49,8 +48,6 @@ from addonry.rules.owners import (
     register,
 )
 
-T = TypeVar("T")
-
 KINDS: Final[Mapping[str, str]] = {
     "Deployment": "/apis/apps/v1/deployments",
     "DaemonSet": "/apis/apps/v1/daemonsets",
@@ -59,25 +56,19 @@ KINDS: Final[Mapping[str, str]] = {
 _RECORDS: Final = {Driver.SECRETS: "/api/v1/secrets", Driver.CONFIG_MAPS: "/api/v1/configmaps"}
 _NODES: Final = "/api/v1/nodes"
 _ONLY_METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-_OF_NO_NAMESPACE: Final = frozenset({API_SERVICES})
-_LARGE_A_PAGE: Final = "40"
-"""How many Helm records to ask for at once where 500 are more than is taken: one may have 1 MiB, few have a tenth."""
-
-_AT_ONCE: Final = 4
 
 
 async def take_inventory(api: Api) -> Inventory:
     """Everything that runs there. Raises ClusterTrouble when the cluster does not answer or knows us not at all."""
-    scan = _Scan(api)
+    scan = Questions(api)
     version = asyncio.create_task(scan.ask("version", api.server_version, ""))
     served = asyncio.create_task(scan.ask("discovery", api.served, frozenset[str]()))
     nodes = asyncio.create_task(scan.ask("nodes", partial(count_nodes, api), 0))
-    said = asyncio.create_task(scan.controllers(served))
+    said = asyncio.create_task(ask_controllers(scan, served))
     records = {
-        driver: asyncio.create_task(scan.list(path, Record, partial(_records, api)))
-        for driver, path in _RECORDS.items()
+        driver: asyncio.create_task(scan.list(path, Record, selector=SELECTOR)) for driver, path in _RECORDS.items()
     }
-    services = asyncio.create_task(scan.list(API_SERVICES, ApiService))
+    services = asyncio.create_task(scan.list(API_SERVICES, ApiService, is_namespaced=False))
     workloads = {kind: asyncio.create_task(scan.list(path, Workload)) for kind, path in KINDS.items()}
     await all_of(version, served, nodes, said, *records.values(), services, *workloads.values())
     releases = _releases({driver: listed.result() for driver, listed in records.items()})
@@ -141,81 +132,6 @@ class _Nothing(msgspec.Struct, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed(Generic[T]):
-    """A list, as far as it was allowed."""
-
-    items: list[T]
-    is_whole: bool
-
-
-_Question = Callable[[str], Awaitable[list[T]]]
-"""Asks for what is at a path."""
-
-
-class _Scan:
-    """The questions of one scan: a few at a time, and what was not allowed is noted."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-        self._gate = asyncio.Semaphore(_AT_ONCE)
-        self.denied: list[str] = []
-        self.namespace = ""
-
-    async def ask(self, what: str, question: Callable[[], Awaitable[T]], otherwise: T) -> T:
-        async with self._gate:
-            try:
-                return await question()
-            except Forbidden:
-                self.denied.append(what)
-            except Missing:
-                pass  # an API that this cluster does not serve, for example apiregistration on a virtual cluster
-            return otherwise
-
-    async def list(self, path: str, item: type[T], question: "_Question[T] | None" = None) -> "_Listed[T]":
-        """Everything that is at *path*, or what of it lies in the kubeconfig's own namespace."""
-        put = question or partial(_list, self._api, item)
-        what = path.rpartition("/")[2]
-        found = await self.ask(what, lambda: put(path), None)
-        if found is not None or what not in self.denied:
-            return _Listed(found or [], is_whole=True)
-        here = self._api.namespace
-        if not here or path in _OF_NO_NAMESPACE:
-            return _Listed([], is_whole=False)
-        return _Listed(await self._list_within(here, path, put), is_whole=False)
-
-    async def _list_within(self, namespace: str, path: str, put: "_Question[T]") -> builtins.list[T]:
-        root, _, plural = path.rpartition("/")
-        async with self._gate:
-            try:
-                found = await put(f"{root}/namespaces/{quote(namespace, safe='')}/{plural}")
-            except (Forbidden, Missing):
-                return []
-        self.namespace = namespace
-        return found
-
-    async def controllers(self, served: Awaitable[Collection[str]]) -> Said:
-        """What the controllers say, once it is known which there are."""
-        return await ask_controllers(self._ask_controller, await served)
-
-    async def _ask_controller(self, resource: Resource, path: str) -> Sequence[msgspec.Raw] | None:
-        params = {"labelSelector": resource.selector} if resource.selector else {}
-        listed = await self.list(path, msgspec.Raw, partial(_list, self._api, msgspec.Raw, params=params))
-        return listed.items if listed.is_whole else None
-
-
-async def _list(api: Api, item: type[T], path: str, params: Mapping[str, str] | None = None) -> list[T]:
-    return (await api.list(path, item, params=params))[0]
-
-
-async def _records(api: Api, path: str) -> list[Record]:
-    params = {"labelSelector": SELECTOR}
-    try:
-        return await _list(api, Record, path, params)
-    except TooLarge:
-        return await _list(api, Record, path, {**params, "limit": _LARGE_A_PAGE})
-
-
-@dataclass(frozen=True, slots=True)
 class _Seen:
     """A workload of the cluster, assessed, and whose it is."""
 
@@ -259,7 +175,7 @@ def _marks_of(workload: Workload, kind: str) -> Marks:
 # Deciding.
 
 
-def _releases(records: Mapping[Driver, _Listed[Record]]) -> dict[ReleaseKey, StoredRelease]:
+def _releases(records: Mapping[Driver, Listed[Record]]) -> dict[ReleaseKey, StoredRelease]:
     found: dict[ReleaseKey, StoredRelease] = {}
     for driver, listed in records.items():
         found = read_records(listed.items, driver) | found

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from addonry.kube import api as api_module
 from addonry.kube.api import Api
 from addonry.kube.controllers import RESOURCES
 from addonry.kube.inventory import take_inventory
@@ -54,7 +55,7 @@ async def serve(api: Api, *kinds: str) -> None:
     wanted = [each for each in RESOURCES if each.kind in kinds]
     assert len(wanted) == len(kinds)
     for each in wanted:
-        scope = "Cluster" if each.kind == "ClusterExtension" else "Namespaced"
+        scope = "Namespaced" if each.is_namespaced else "Cluster"
         await put_crd(api, each.group, each.versions[0], each.kind, each.plural, scope=scope)
 
 
@@ -329,6 +330,17 @@ async def test_there_are_ten_requests_and_one_for_each_kind_of_controller_whatev
     await asyncio.gather(*(put_workload(api, name=f"plain-{number}", replicas=0) for number in range(150)))
     assert await asked() == few
     assert len((await take_inventory(api)).found) == 300
+
+
+async def test_records_that_are_too_much_at_once_come_in_smaller_pages(api, cluster, monkeypatch):
+    """A release's record may have a megabyte; hundreds of those are more than one answer may bring."""
+    filler = "".join(f"# {number * 7919}\n" for number in range(2_000))
+    for number in range(60):
+        await put_release(api, f"release-{number}", manifest=filler)
+    monkeypatch.setattr(api_module, "MAX_ANSWER", 700_000)
+    cluster.forget_requests()
+    assert len((await take_inventory(api)).found) == 60
+    assert len([each for each in cluster.requests if each.path == "/api/v1/secrets"]) == 3
 
 
 async def test_a_controller_that_may_not_be_asked_is_named_and_its_marks_still_tell(api, cluster):
