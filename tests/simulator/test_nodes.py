@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.conftest import Client
-from tests.simulator.manifests import DEPLOYMENTS, PODS, deployment, workload
+from tests.simulator.manifests import DEPLOYMENTS, PODS, deployment, new_image, workload
 
 NODES = "/api/v1/nodes"
 EVENTS = "/api/v1/namespaces/default/events"
@@ -241,3 +241,26 @@ def test_a_cluster_without_nodes_says_so(stepped):
     client.post(DEPLOYMENTS, deployment(replicas=1))
     simulator.advance(5)
     assert why_pending(client) == {"no nodes available to schedule pods"}
+
+
+def test_a_node_registers_with_its_status(client):
+    """As a kubelet does it; every other kind loses the status it is created with."""
+    allocatable = {"cpu": "1", "pods": "1"}
+    made = client.post(NODES, {"metadata": {"name": "mine"}, "status": {"allocatable": allocatable}})
+    assert made["status"]["allocatable"] == allocatable
+
+
+def test_a_daemon_set_that_no_longer_surges_keeps_one_pod_on_each_node(stepped):
+    """What a surge has left half done is tidied up, also when nothing may roll any more."""
+    simulator, client = stepped
+    surging = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    client.post(DAEMONS, workload("DaemonSet", "agent", updateStrategy=surging))
+    simulator.advance(5)
+    strategic = "application/strategic-merge-patch+json"
+    client("PATCH", f"{DAEMONS}/agent", new_image("registry.example/notready:1"), strategic)
+    simulator.advance(5)
+    assert len(client.get(PODS)["items"]) == 4
+    client.merge(f"{DAEMONS}/agent", {"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}})
+    simulator.advance(5)
+    images = [pod["spec"]["containers"][0]["image"] for pod in client.get(PODS)["items"]]
+    assert images == ["registry.example/app:1.0"] * 3

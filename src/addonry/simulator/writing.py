@@ -50,6 +50,7 @@ JSON_PATCH: Final = "application/json-patch+json"
 PATCH_TYPES: Final = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
 
 _NAMESPACES: Final = ResourceKey("", "namespaces")
+_NODES: Final = ResourceKey("", "nodes")
 _KEPT: Final = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 _decode = msgspec.json.Decoder().decode
 
@@ -355,8 +356,8 @@ class Writer:
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
         for member in (*_KEPT, "selfLink"):
             metadata.pop(member, None)
-        if resource.subresource("status"):
-            obj.pop("status", None)
+        if resource.subresource("status") and resource.key != _NODES:
+            obj.pop("status", None)  # a kubelet registers its node together with its status
         obj = self._with_defaults(resource, obj)
         changed = self.webhooks.mutate(Write("CREATE", resource, obj, dry_run=options.dry_run))
         if changed is not obj:

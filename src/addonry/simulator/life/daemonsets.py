@@ -65,15 +65,21 @@ class DaemonSets:
         hash_ = revision.rpartition("-")[2]
         nodes, tolerated = self._nodes(workload)
         pods = self._pods(workload)
+        surge = self._surge(workload, len(nodes))
         for name, found in pods.items():
+            staying = [pod for pod in found if is_active(pod)]
+            # Without surge there is one Pod a node, the oldest, whatever an earlier strategy has left.
+            spare = [pod["metadata"]["uid"] for pod in (staying[1:] if not surge else ())]
             for pod in found:
-                if not is_leaving(pod) and (name not in tolerated or not is_active(pod)):
+                if not is_leaving(pod) and (
+                    name not in tolerated or not is_active(pod) or pod["metadata"]["uid"] in spare
+                ):
                     self._delete(workload, pod)
         for name in nodes:
             if not pods.get(name):
                 self._create(workload, name, hash_)
-        if workload["spec"].get("updateStrategy", {}).get("type", "RollingUpdate") == "RollingUpdate":
-            self._roll(workload, nodes, pods, hash_)
+        if _is_rolling(workload):
+            self._roll(workload, nodes, pods, hash_, surge)
         self._report(key, workload, nodes, hash_)
 
     def _nodes(self, workload: Object) -> tuple[list[str], list[str]]:
@@ -94,12 +100,15 @@ class DaemonSets:
             found.setdefault(pod["spec"].get("nodeName") or _meant_for(pod), []).append(pod)
         return found
 
-    def _roll(self, workload: Object, nodes: list[str], pods: dict[str, list[Object]], hash_: str) -> None:
+    def _surge(self, workload: Object, nodes: int) -> int:
         rolling = workload["spec"].get("updateStrategy", {}).get("rollingUpdate") or {}
-        surge = scaled(rolling.get("maxSurge", 0), len(nodes), up=True)
+        return scaled(rolling.get("maxSurge", 0), nodes, up=True) if _is_rolling(workload) else 0
+
+    def _roll(self, workload: Object, nodes: list[str], pods: dict[str, list[Object]], hash_: str, surge: int) -> None:
         if surge:
             self._roll_with_surge(workload, nodes, pods, hash_, surge)
             return
+        rolling = workload["spec"].get("updateStrategy", {}).get("rollingUpdate") or {}
         allowed = max(scaled(rolling.get("maxUnavailable", 1), len(nodes), up=True), 1)
         unavailable = sum(not any(is_active(p) and is_ready(p) for p in pods.get(name, [])) for name in nodes)
         for name in nodes:
@@ -211,6 +220,10 @@ def _meant_for(pod: Object) -> str:
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
     fields = (field for term in required.get("nodeSelectorTerms") or () for field in term.get("matchFields") or ())
     return next((field["values"][0] for field in fields if field["key"] == "metadata.name"), "")
+
+
+def _is_rolling(workload: Object) -> bool:
+    return bool(workload["spec"].get("updateStrategy", {}).get("type", "RollingUpdate") == "RollingUpdate")
 
 
 def _hash(pod: Object) -> str:
