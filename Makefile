@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chaos format bench clean
+.PHONY: help demo test test-cluster check chaos format bench clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -29,6 +29,10 @@ demo: $(VENV)/.run ## the whole story on simulated clusters, in about a minute
 
 test: $(VENV)/.dev ## every test that this machine can run
 	@$(BIN)/python -m pytest
+
+test-cluster: $(VENV)/.dev ## the scenarios on a cluster of yours, and where simulated ones differ; KUBECONFIG=FILE [ARGS=NAME]
+	@test -n "$(KUBECONFIG)" || { echo "Which cluster? make test-cluster KUBECONFIG=FILE" >&2; exit 2; }
+	@$(BIN)/python -m tests.scenarios --kubeconfig "$(KUBECONFIG)" $(ARGS)
 
 check: $(VENV)/.dev ## what a review runs first: format, lint, types, import directions, quick tests
 	@$(BIN)/ruff format --check .
