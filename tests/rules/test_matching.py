@@ -9,7 +9,7 @@ import pytest
 from addonry.model.catalog import CatalogEntry, Fingerprints
 from addonry.model.components import Found, Health, Inventory, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
-from addonry.model.owners import Owner, OwnerRef
+from addonry.model.owners import Conflict, Owner, OwnerRef, Turnover
 from addonry.rules.matching import (
     Image,
     count_others,
@@ -283,3 +283,33 @@ def test_other_workloads_are_counted():
     found = (a_release("shop"), a_workload("coredns"), a_workload("web", "shop:1"), a_workload("db", "shop:2"))
     inventory = Inventory("v1.36.2", 3, frozenset(), found)
     assert count_others(inventory, recognise(inventory, ENTRIES, NOW)) == 2
+
+
+DRIVER = an_entry(
+    "ebs-csi",
+    fingerprints=Fingerprints(
+        charts=("ebs-csi",),
+        workloads=(("Deployment", "ebs-csi-controller"),),
+        parts=(("DaemonSet", "ebs-csi-node"),),
+    ),
+)
+FOUGHT_OVER = Conflict("DaemonSet kube-system/ebs-csi-node", ())
+
+
+def test_what_is_wrong_with_a_part_is_wrong_with_the_component():
+    """A part is not listed of its own, so nothing else would tell."""
+    turnover = Turnover("changes of DaemonSet kube-system/ebs-csi-node", 9_792, NOW)
+    node = replace(a_workload("ebs-csi-node", "x:1", kind="DaemonSet"), conflicts=(FOUGHT_OVER,), turnovers=(turnover,))
+    inventory = Inventory("v1.36.2", 3, frozenset(), (a_workload("ebs-csi-controller", "x:1"), node))
+    (component,) = recognise(inventory, (DRIVER,), NOW)
+    assert component.found.conflicts == (FOUGHT_OVER,)
+    assert component.found.turnovers == (turnover,)
+    assert count_others(inventory, [component]) == 0
+
+
+def test_a_part_that_another_owner_keeps_is_a_conflict_of_the_component():
+    node = an_owned(a_workload("ebs-csi-node", "x:1", kind="DaemonSet"), Owner.EKS, kind="add-on", name="ebs")
+    inventory = Inventory("v1.36.2", 3, frozenset(), (a_release("ebs-csi"), node))
+    (component,) = recognise(inventory, (DRIVER,), NOW)
+    (conflict,) = component.found.conflicts
+    assert {claim.by.owner for claim in conflict.claims} == {Owner.HELM, Owner.EKS}

@@ -1,13 +1,14 @@
 """What was found on a cluster, recognised as components of the catalog; and what an image's name says.
 
 A release is recognised by its chart, a plain workload by kind and name or by its image. A workload that the catalog
-does not know is no component; a Helm release, and an operator that OLM has installed, always is. To recognise by something more, let ``signs_of`` tell it of an
-entry, write a function that tells it of a Found, and name that in SIGNS at the place that says how much it is worth.
+does not know is no component; a Helm release, and an operator that OLM has installed, always is. To recognise by
+something more, let ``signs_of`` tell it of an entry, write a function that tells it of a Found, and name that in SIGNS
+at the place that says how much it is worth.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -41,7 +42,7 @@ def recognise(inventory: Inventory, entries: tuple[CatalogEntry, ...], observed_
     Of two that are one catalog component the deployed Helm release has its name, the others are ``name@namespace``. The
     parts of a component, as its entry names them, are not listed beside it.
     """
-    matches = sorted(_with_rivals(list(_without_parts(_matches(inventory.found, entries)))), key=_rank)
+    matches = sorted(_without_parts(_with_rivals(list(_matches(inventory.found, entries)))), key=_rank)
     taken = {name for entry in entries for name in (entry.name, *entry.aliases)}
     named: dict[ComponentName, Component] = {}
     for match in matches:
@@ -142,9 +143,17 @@ def _without_parts(matches: Iterable[_Match]) -> Iterator[_Match]:
         yield _with_parts(first, others)
 
 
-def _with_parts(match: _Match, parts: Iterable[_Match]) -> _Match:
-    placements = tuple(each.found.placement for each in parts)
-    return replace(match, parts=placements) if placements else match
+def _with_parts(match: _Match, parts: Sequence[_Match]) -> _Match:
+    if not parts:
+        return match
+    all_of_it = [match.found, *(each.found for each in parts)]
+    found = replace(
+        match.found,
+        # The same two owners may fight over all of it.
+        conflicts=tuple(dict.fromkeys(conflict for each in all_of_it for conflict in each.conflicts)),
+        turnovers=tuple(turnover for each in all_of_it for turnover in each.turnovers),
+    )
+    return replace(match, found=found, parts=tuple(each.found.placement for each in parts))
 
 
 def _place(match: _Match) -> tuple[str, str]:
