@@ -175,15 +175,20 @@ def test_the_foreign_commands_of_the_readme_work_on_simulated_clusters(command, 
 @pytest.mark.slow
 def test_the_guide_to_a_catalog_of_your_own_works_word_by_word(reader: Reader):
     (reader.place / "components").mkdir()
-    for name, example in zip(("cert-manager", "coredns-more"), examples(CATALOG, "yaml"), strict=False):
+    for name, example in zip(("shop-gateway", "coredns-more"), examples(CATALOG, "yaml"), strict=False):
         (reader.place / "components" / f"{name}.yaml").write_text(example.text)
+    [linting] = shell(CATALOG, "Before it is used")
+    lint, schema = linting.commands
+    assert "2 files, 0 errors, 0 warnings" in reader.types(lint)
+    reader.types(schema)
+    assert json.loads((reader.place / "component.schema.json").read_text())["$id"] == "urn:addonry:catalog:component"
     starting, adding = shell(CATALOG, "An example")
     scan, serve = starting.commands
     assert "coredns" in reader.types(scan)
     with reader.leaves_running(serve):
-        assert "cert-manager" in reader.types("addonry catalog show cert-manager -o json")
+        assert "shop-gateway" in reader.types("addonry catalog show shop-gateway -o json")
         [add] = adding.commands
-        assert "cert-manager" in reader.types(add)
+        assert "shop-gateway" in reader.types(add)
 
 
 @pytest.mark.slow

@@ -131,19 +131,19 @@ def test_the_catalog_guide_lists_the_members_of_a_component_file():
 def own(tmp_path):
     """A directory with the guide's example in it."""
     example, *_ = examples(GUIDE, "yaml")
-    (tmp_path / "cert-manager.yaml").write_text(example.text)
+    (tmp_path / "shop-gateway.yaml").write_text(example.text)
     return tmp_path
 
 
 def test_the_component_file_of_the_guide_is_read_beside_the_packaged_ones(own):
     names = {entry.name for entry in catalog(own).entries()}
-    assert names == {"cert-manager"} | {entry.name for entry in catalog().entries()}
+    assert names == {"shop-gateway"} | {entry.name for entry in catalog().entries()}
 
 
 def found(source: SourceKind, **given) -> Found:
     kind = "" if source is SourceKind.HELM else "Deployment"
     return Found(
-        placement=Placement(source, "cert-manager", given.pop("name"), kind),
+        placement=Placement(source, "shop", given.pop("name"), kind),
         version=Version("v1.17.0"),
         app_version="v1.17.0",
         chart=given.pop("chart", ""),
@@ -156,16 +156,16 @@ def found(source: SourceKind, **given) -> Found:
 @pytest.mark.parametrize(
     "there",
     [
-        found(SourceKind.HELM, name="certs", chart="cert-manager"),
-        found(SourceKind.WORKLOAD, name="cert-manager", images=("registry.example/x:1",)),
-        found(SourceKind.WORKLOAD, name="other", images=("mirror.example/jetstack/cert-manager-controller:v1.17.0",)),
+        found(SourceKind.HELM, name="front", chart="shop-gateway"),
+        found(SourceKind.WORKLOAD, name="shop-gateway", images=("registry.example/x:1",)),
+        found(SourceKind.WORKLOAD, name="other", images=("mirror.example/acme/shop-gateway:v1.17.0",)),
     ],
     ids=["its chart", "its name", "its image behind a mirror"],
 )
 def test_the_component_of_the_guide_is_recognised_by(own, there):
     inventory = Inventory(kubernetes="v1.36.2", nodes=1, served=frozenset(), found=(there,))
     [component] = recognise(inventory, catalog(own).entries(), datetime.now(UTC))
-    assert (component.name, component.in_catalog) == ("cert-manager", True)
+    assert (component.name, component.in_catalog) == ("shop-gateway", True)
 
 
 def test_a_component_file_that_breaks_the_schema_is_refused_by_file_and_member(own):

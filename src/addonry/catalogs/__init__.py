@@ -5,13 +5,21 @@ and ``fetch`` are the only calls that use it. Raises CatalogUnavailable, ChartRe
 InvalidParameter (a component file or setting), and nothing else.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, ChartCredential, Offer, ShelvedIndex
+from addonry.model.catalog import (
+    CatalogEntry,
+    ChartArchive,
+    ChartContents,
+    ChartCredential,
+    Offer,
+    Remark,
+    ShelvedIndex,
+)
 from addonry.model.errors import InvalidParameter
 
 
@@ -147,6 +155,23 @@ def open_catalog(settings: CatalogSettings, shelf: OfferShelf, *, now: Callable[
     return RepositoryCatalog.open(settings, shelf, now=now)
 
 
+def lint_files(files: Sequence[Path]) -> tuple[int, tuple[Remark, ...]]:
+    """How many component files there are, and all that is wrong with them; the packaged ones where none are given.
+
+    Folders stand for the files in them. Raises InvalidParameter for what is no file and no folder.
+    """
+    from addonry.catalogs.lint import lint
+
+    return lint(files)
+
+
+def component_schema() -> str:
+    """The JSON Schema of component files."""
+    from addonry.catalogs.checks import schema_text
+
+    return schema_text()
+
+
 @dataclass(frozen=True, slots=True)
 class Exported:
     """What went into a snapshot, and what did not."""
@@ -256,8 +281,10 @@ __all__ = [
     "ImportedRanges",
     "MemoryShelf",
     "OfferShelf",
+    "component_schema",
     "export_snapshot",
     "import_ranges",
     "import_snapshot",
+    "lint_files",
     "open_catalog",
 ]

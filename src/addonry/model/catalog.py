@@ -262,3 +262,15 @@ class ShelvedIndex:
     etag: str
     last_modified: str
     fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a linter says of a component file."""
+
+    file: str
+    line: int
+    """From 1 on."""
+    id: str
+    message: str
+    is_error: bool

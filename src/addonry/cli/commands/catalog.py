@@ -7,6 +7,7 @@ import click
 
 from addonry.cli.client import segment
 from addonry.cli.commands.chart_hosts import hosts, login, logout
+from addonry.cli.commands.component_files import lint, schema
 from addonry.cli.commands.ranges import import_ranges
 from addonry.cli.commands.snapshots import export, import_
 from addonry.cli.errors import WrongUsage
@@ -113,5 +114,5 @@ def _note(version: dict[str, Any]) -> str:
     return ", ".join(name for name, holds in told.items() if holds)
 
 
-for command in (export, import_, import_ranges, login, logout, hosts):
+for command in (lint, schema, export, import_, import_ranges, login, logout, hosts):
     catalog.add_command(command)
