@@ -64,6 +64,7 @@ def a_component(version: str = "1.0.0", name: str = "coredns", **given: Any) -> 
         "owner": Owner.HELM,
         "health": Health.CURRENT,
         "revision": 1,
+        "deployed": 1,
         "values": {},
     }
     in_catalog = given.pop("in_catalog", True)

@@ -10,7 +10,8 @@ import pytest
 from addonry.lifecycle.world import Connections, Ids, World
 from addonry.model.catalog import CatalogEntry, ChartContents, Offer
 from addonry.model.ids import ClusterId, TaskId
-from addonry.store import Store, StoreSettings, Surroundings, open_store
+from addonry.model.surroundings import Surroundings
+from addonry.store import Store, StoreSettings, open_store
 from tests.builders import NOW, a_cluster, a_component, an_entry, an_offer
 
 CLUSTER = a_cluster().id

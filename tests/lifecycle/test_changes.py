@@ -18,9 +18,9 @@ from addonry.model.errors import (
     VersionNotFound,
 )
 from addonry.model.ids import ClusterId
+from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import Status, TaskKind
 from addonry.rules.planning import FORWARD
-from addonry.store import Surroundings
 from tests.builders import a_cluster, a_component
 from tests.lifecycle.conftest import CLUSTER
 

@@ -12,7 +12,7 @@ from addonry.lifecycle.discover import Scanner
 from addonry.lifecycle.service import Service
 from addonry.model.errors import ClusterNotFound, ClusterProtected, ComponentNotFound, InvalidParameter, VersionNotFound
 from addonry.model.ids import ClusterId, Version
-from addonry.store import Surroundings
+from addonry.model.surroundings import Surroundings
 from tests.builders import a_cluster, a_component
 from tests.lifecycle.conftest import CLUSTER
 

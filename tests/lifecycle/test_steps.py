@@ -1,7 +1,7 @@
 """Steps against a cluster that a test writes the answers of: what each makes of what it sees."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -25,9 +25,9 @@ from addonry.lifecycle.world import Patience
 from addonry.model.components import Found, Health
 from addonry.model.errors import ClusterUnreachable
 from addonry.model.owners import Owner, OwnerRef, Upkeep
+from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import Again, Broken, Done, Edits, Snapshot, StepName, StepRecord
 from addonry.rules.planning import BACK, CANARY, FORWARD, HOLDING, REMOVAL
-from addonry.store import Surroundings
 from tests.builders import NOW, a_change, a_cluster, a_component, a_task
 
 WELL = Rollout(100, Health.CURRENT, "Deployment coredns: 2 of 2 available")
@@ -47,6 +47,18 @@ class WrittenCluster:
     away: bool = False
     holds: int = 0
     recorded: Snapshot = field(default_factory=lambda: Snapshot(revision=4))
+    around: Surroundings = field(default_factory=Surroundings)
+    lacking: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    async def look_around(self):
+        return self.around
+
+    async def missing_rights(self, _placement):
+        return self.lacking
+
+    async def config_map(self, _namespace, _name):
+        return self.texts
 
     async def probe(self):
         return Probe("v1.36.2", 3, "https://10.0.0.1")

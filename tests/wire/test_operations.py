@@ -1181,6 +1181,7 @@ async def test_components_are_told_with_their_owner_and_findings(client):
             "message": "Task T-1 is running on it.",
             "remedy": "Wait until it has ended.",
             "evidence": [],
+            "waived": None,
         }
     ]
     assert (ingress["task"]["state"], ingress["task"]["percent"], ingress["task"]["stall"]) == ("running", 40, "")

@@ -94,18 +94,43 @@ def plain(text: str) -> str:
 EVIDENCE_SHOWN = 3
 """Of what was seen, how much a table has room for."""
 
+NAMES_SHOWN = 3
+"""Of the components that share a finding."""
 
-def lines_of(name: str, findings: Iterable[Mapping[str, Any]]) -> list[str]:
-    """A line for each finding: what is the matter, and what to do; below it what was seen, where that says more."""
+
+def lines_of(findings: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """A line for each finding of a component: what is the matter, and what to do; one that several share is told once.
+
+    Below one that blocks stands what was seen; of the others ``-o json`` has it.
+    """
+    shared: dict[tuple[str, str], list[str]] = {}
+    known: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for name, finding in findings:
+        key = (finding["message"], finding["remedy"])
+        shared.setdefault(key, []).append(name)
+        known.setdefault(key, finding)
     lines = []
-    for each in findings:
-        lines.append(f"  {name}: {each['message']} {each['remedy']}".rstrip())
-        # A service older than this command has no such member; a long list is told whole in JSON.
-        seen = list(each.get("evidence") or ())
-        if seen:
-            more = f", and {len(seen) - EVIDENCE_SHOWN} more (-o json)" if len(seen) > EVIDENCE_SHOWN else ""
-            lines.append(f"    seen: {', '.join(seen[:EVIDENCE_SHOWN])}{more}")
+    for key, names in shared.items():
+        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        lines.append(f"  {', '.join(names[:NAMES_SHOWN])}{more}: {' '.join(key)}".rstrip())
+        lines += _below(known[key])
     return lines
+
+
+def is_blocking(finding: Mapping[str, Any]) -> bool:
+    """Whether it stands in the way: it blocks, and nobody has waived it."""
+    return finding["severity"] == "blocks" and not finding.get("waived")
+
+
+def _below(finding: Mapping[str, Any]) -> list[str]:
+    # A service older than this command has neither of these members.
+    if waiver := finding.get("waived"):
+        return [f"    waived by {waiver['by']} until {waiver['until']}: {waiver['reason']}"]
+    seen = list(finding.get("evidence") or ())
+    if finding.get("severity") != "blocks" or not seen:
+        return []
+    more = f", and {len(seen) - EVIDENCE_SHOWN} more (-o json)" if len(seen) > EVIDENCE_SHOWN else ""
+    return [f"    seen: {', '.join(seen[:EVIDENCE_SHOWN])}{more}"]
 
 
 def _print_rich(table: Table) -> None:

@@ -2,7 +2,16 @@
 
 from typing import TypedDict
 
-from addonry.model.readiness import Blocker
+from addonry.gateway import vocabulary
+from addonry.model.readiness import Blocker, Waiver
+
+
+class WaivedShape(TypedDict):
+    """Who has taken a finding upon themselves."""
+
+    reason: str
+    by: str
+    until: str
 
 
 class FindingShape(TypedDict):
@@ -13,6 +22,7 @@ class FindingShape(TypedDict):
     message: str
     remedy: str
     evidence: list[str]
+    waived: WaivedShape | None
 
 
 def finding_shape(finding: Blocker) -> FindingShape:
@@ -23,4 +33,9 @@ def finding_shape(finding: Blocker) -> FindingShape:
         "message": finding.message,
         "remedy": finding.remedy,
         "evidence": list(finding.evidence),
+        "waived": _waived(finding.waived) if finding.waived else None,
     }
+
+
+def _waived(waiver: Waiver) -> WaivedShape:
+    return {"reason": waiver.reason, "by": waiver.by, "until": vocabulary.moment(waiver.until)}

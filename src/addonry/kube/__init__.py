@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from addonry.model.catalog import ChartArchive
 from addonry.model.components import Found, Health, Inventory, ObjectRef, Placement
 from addonry.model.ids import TaskId, Version
+from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import Edits, Snapshot
 
 
@@ -78,6 +79,20 @@ class LiveCluster(Protocol):
 
     async def take_inventory(self) -> Inventory:
         """Everything that runs there, in a fixed number of requests. Forbidden lists are named, not raised."""
+        ...
+
+    async def look_around(self) -> Surroundings:
+        """What an inventory learns beside the components, without them; for one that is about to be changed."""
+        ...
+
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, str]:
+        """The texts of a ConfigMap; empty when it is not there or may not be read."""
+        ...
+
+    async def missing_rights(self, placement: Placement) -> tuple[str, ...]:
+        """In words, each right that a change of the component needs and the credentials lack; as far as what it consists
+        of now tells. Empty when the cluster does not answer such questions.
+        """
         ...
 
     async def find(self, placement: Placement) -> Found | None:
@@ -213,15 +228,9 @@ def credentials_end(kubeconfig: str) -> datetime | None:
 
     A token may expire too, but only who made it knows when.
     """
-    from cryptography.x509 import load_pem_x509_certificate
-
     from addonry.kube.kubeconfig import read_kubeconfig
 
-    certificate = read_kubeconfig(kubeconfig).certificate
-    try:
-        return load_pem_x509_certificate(certificate).not_valid_after_utc if certificate else None
-    except ValueError:
-        return None
+    return read_kubeconfig(kubeconfig).certificate_end
 
 
 __all__ = [

@@ -15,6 +15,7 @@ import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Generic, Literal, TypeVar, cast, overload
@@ -112,6 +113,11 @@ class Api:
     def namespace(self) -> str:
         """The namespace that the kubeconfig's context names; empty when it names none."""
         return self._access.namespace
+
+    @property
+    def credentials_end(self) -> datetime | None:
+        """When the client certificate expires; None when there is none. A token may expire too, and does not say so."""
+        return self._access.certificate_end
 
     async def kubeconfig(self) -> str:
         """A self-contained kubeconfig with the credential of the moment, for a child process."""

@@ -4,10 +4,11 @@ What depends on how a component lives is the source's; what is the same for all 
 asked here.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from addonry.kube import DryRun, KubeSettings, Probe, Rollout, Target
 from addonry.kube.api import Api, Forbidden
@@ -15,10 +16,14 @@ from addonry.kube.helm.crds import apply_crds, changing_crds, crds_of
 from addonry.kube.holding import hold, release
 from addonry.kube.inventory import count_nodes, take_inventory
 from addonry.kube.kubeconfig import read_kubeconfig
+from addonry.kube.objects import ConfigMap
+from addonry.kube.rights import missing_rights
 from addonry.kube.rollout import Stalls, assess, follow, free_stateful_sets
 from addonry.kube.sources import SOURCES, Source
+from addonry.kube.surroundings import look_around
 from addonry.model.components import Found, Health, Inventory, ObjectRef, Placement, SourceKind
 from addonry.model.ids import TaskId
+from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import Snapshot
 
 
@@ -56,6 +61,23 @@ class HttpCluster:
     async def take_inventory(self) -> Inventory:
         """See ``LiveCluster``."""
         return await take_inventory(self._api)
+
+    async def look_around(self) -> Surroundings:
+        """See ``LiveCluster``."""
+        return await look_around(self._api)
+
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, str]:
+        """See ``LiveCluster``."""
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/configmaps/{quote(name, safe='')}"
+        try:
+            found = await self._api.get_or_none(path, into=ConfigMap)
+        except Forbidden:
+            return {}
+        return (found.data if found else None) or {}
+
+    async def missing_rights(self, placement: Placement) -> tuple[str, ...]:
+        """See ``LiveCluster``."""
+        return await missing_rights(self._api, placement, await (await self._source(placement)).owned(placement))
 
     async def find(self, placement: Placement) -> Found | None:
         """See ``LiveCluster``."""

@@ -1,9 +1,10 @@
 """What runs on a cluster, in a number of requests that does not grow with what runs there.
 
-Ten requests: version, discovery (two), nodes, Helm's records in Secrets and in ConfigMaps, the three kinds of
-workloads, APIServices; and one for each kind in ``controllers.RESOURCES`` (nine of them) that the cluster serves. Each
-is a list in pages of 500, and of each object the few fields that are read. Pods are not listed, so the static pods of a
-control plane are no components; nor are CRDs, whose versions the discovery document names already.
+Nine requests: version, discovery (two), Helm's records in Secrets and in ConfigMaps, the three kinds of workloads,
+APIServices; ten for what lies around them (``surroundings``); and one for each kind in ``controllers.RESOURCES`` (nine
+of them) that the cluster serves. Each is a list in pages of 500, and of each object the few fields that are read. The
+static pods of a control plane are no components; CRDs are not listed, the discovery document names their versions
+already.
 
 A list that the credentials may not make of the whole cluster is made of the kubeconfig's own namespace instead, with
 one more request; it is named in ``denied`` and what it holds elsewhere is missing, nothing more. Whose a workload is,
@@ -14,19 +15,19 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from addonry.kube.api import Api, all_of
 from addonry.kube.controllers import Said, ask_controllers
-from addonry.kube.helm.manifests import workloads_in
+from addonry.kube.helm.manifests import kinds_in, workloads_in
 from addonry.kube.helm.records import SELECTOR, Record, StoredRelease, read_records
 from addonry.kube.helm.releases import Release, moment_of
 from addonry.kube.objects import API_SERVICES, ApiService, Workload, state_of
 from addonry.kube.questions import Listed, Questions
 from addonry.kube.rollout import assess_api_service
+from addonry.kube.surroundings import WORKLOADS, placed, surroundings_of, survey
 from addonry.model.components import Driver, Found, Health, Inventory, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
 from addonry.model.owners import Claim, Conflict, Owner, Turnover
@@ -48,11 +49,6 @@ from addonry.rules.owners import (
     register,
 )
 
-KINDS: Final[Mapping[str, str]] = {
-    "Deployment": "/apis/apps/v1/deployments",
-    "DaemonSet": "/apis/apps/v1/daemonsets",
-    "StatefulSet": "/apis/apps/v1/statefulsets",
-}
 _RECORDS: Final = {Driver.SECRETS: "/api/v1/secrets", Driver.CONFIG_MAPS: "/api/v1/configmaps"}
 _NODES: Final = "/api/v1/nodes"
 _ONLY_METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
@@ -63,14 +59,14 @@ async def take_inventory(api: Api) -> Inventory:
     scan = Questions(api)
     version = asyncio.create_task(scan.ask("version", api.server_version, ""))
     served = asyncio.create_task(scan.ask("discovery", api.served, frozenset[str]()))
-    nodes = asyncio.create_task(scan.ask("nodes", partial(count_nodes, api), 0))
+    around = asyncio.create_task(survey(api, scan))
     said = asyncio.create_task(ask_controllers(scan, served))
     records = {
         driver: asyncio.create_task(scan.list(path, Record, selector=SELECTOR)) for driver, path in _RECORDS.items()
     }
     services = asyncio.create_task(scan.list(API_SERVICES, ApiService, is_namespaced=False))
-    workloads = {kind: asyncio.create_task(scan.list(path, Workload)) for kind, path in KINDS.items()}
-    await all_of(version, served, nodes, said, *records.values(), services, *workloads.values())
+    workloads = {kind: asyncio.create_task(scan.list(path, Workload)) for kind, path in WORKLOADS.items()}
+    await all_of(version, served, around, said, *records.values(), services, *workloads.values())
     releases = _releases({driver: listed.result() for driver, listed in records.items()})
     registry = _registry(
         said.result(),
@@ -79,13 +75,22 @@ async def take_inventory(api: Api) -> Inventory:
         kubernetes=version.result(),
     )
     seen = [_Seen.of(each, kind, registry) for kind, listed in workloads.items() for each in listed.result().items]
+    surroundings = surroundings_of(
+        around.result(),
+        placed({kind: listed.result().items for kind, listed in workloads.items()}, registry.recorded),
+        services.result().items,
+        served=served.result(),
+        denied=tuple(sorted(scan.denied)),
+        credentials_end=api.credentials_end,
+    )
     return Inventory(
         kubernetes=version.result(),
-        nodes=nodes.result(),
-        served=served.result(),
+        nodes=surroundings.nodes.count,
+        served=surroundings.served,
         found=_found(releases, seen, services.result().items, registry),
-        denied=tuple(sorted(scan.denied)),
+        denied=surroundings.denied,
         namespace=scan.namespace,
+        surroundings=surroundings,
     )
 
 
@@ -99,7 +104,8 @@ def found_workload(workload: Mapping[str, Any], kind: str = "") -> Found:
 
     Its owner is what its own marks tell; the controllers are not asked.
     """
-    read = msgspec.convert(workload, Workload)
+    # By way of JSON: parts of it are kept as they came, which only a decoder can do.
+    read = msgspec.json.decode(msgspec.json.encode(workload), type=Workload)
     registry = Registry()
     return _plain([_Seen.of(read, kind or read.kind, registry)], registry)
 
@@ -118,6 +124,9 @@ def found_release(newest: Release, deployed: Release | None, driver: Driver = Dr
         message=newest.description if newest.status is not ReleaseStatus.DEPLOYED else "",
         status=newest.status,
         revision=newest.revision,
+        deployed=deployed.revision if deployed else 0,
+        applied=shown.apply_method,
+        kinds=kinds_in(shown.manifest),
         values=shown.values,
         driver=driver,
         turnovers=(turnover,) if turnover else (),

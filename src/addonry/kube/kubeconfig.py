@@ -104,6 +104,16 @@ class Access:
         """Whether what is sent can be read on the way."""
         return urlsplit(self.server).scheme == "https"
 
+    @property
+    def certificate_end(self) -> datetime | None:
+        """When the client certificate expires; None when there is none."""
+        from cryptography.x509 import load_pem_x509_certificate
+
+        try:
+            return load_pem_x509_certificate(self.certificate).not_valid_after_utc if self.certificate else None
+        except ValueError:
+            return None
+
     def for_helm(self, credential: Credential | None = None) -> str:
         """A kubeconfig of this context alone that runs nothing and reads nothing; with *credential*, where one is
         given, in place of a plugin or token file.

@@ -24,6 +24,10 @@ TEMPLATE_HASH_LABEL: Final = "pod-template-hash"
 REVISION_HASH_LABEL: Final = "controller-revision-hash"
 
 
+class Whatever(msgspec.Struct, gc=False):
+    """Something of which only matters that it is there."""
+
+
 class OwnerReference(msgspec.Struct, rename="camel", gc=False):
     api_version: str = ""
     kind: str = ""
@@ -50,6 +54,12 @@ class Owned(msgspec.Struct, gc=False):
     metadata: Meta
 
 
+class ConfigMap(msgspec.Struct, gc=False):
+    """A ConfigMap, without what is not text."""
+
+    data: dict[str, str] | None = None
+
+
 class Revision(msgspec.Struct, gc=False):
     """A ControllerRevision."""
 
@@ -57,13 +67,38 @@ class Revision(msgspec.Struct, gc=False):
     revision: int = 0
 
 
-class Container(msgspec.Struct, gc=False):
+class _Resources(msgspec.Struct, gc=False):
+    requests: dict[str, str | int | float] | None = None
+
+
+class Container(msgspec.Struct, rename="camel", gc=False):
     name: str = ""
     image: str = ""
+    resources: _Resources | None = None
+    readiness_probe: Whatever | None = None
 
 
-class _PodSpec(msgspec.Struct, gc=False):
+class Toleration(msgspec.Struct, gc=False):
+    key: str = ""
+    effect: str = ""
+
+
+class _NodeAffinity(msgspec.Struct, gc=False):
+    required: Whatever | None = msgspec.field(default=None, name="requiredDuringSchedulingIgnoredDuringExecution")
+
+
+class _Affinity(msgspec.Struct, rename="camel", gc=False):
+    node_affinity: _NodeAffinity | None = None
+    pod_anti_affinity: Whatever | None = None
+
+
+class _PodSpec(msgspec.Struct, rename="camel", gc=False):
     containers: list[Container] | None = None
+    init_containers: list[Container] | None = None
+    tolerations: list[Toleration] | None = None
+    node_selector: dict[str, str] | None = None
+    affinity: _Affinity | None = None
+    topology_spread_constraints: list[Whatever] | None = None
 
 
 class _Template(msgspec.Struct, gc=False):
@@ -77,13 +112,17 @@ class _Requirement(msgspec.Struct, gc=False):
     values: list[str] | None = None
 
 
-class _Selector(msgspec.Struct, rename="camel", gc=False):
+class Selector(msgspec.Struct, rename="camel", gc=False):
+    """A label selector."""
+
     match_labels: dict[str, str] | None = None
     match_expressions: list[_Requirement] | None = None
 
 
-class _RollingUpdate(msgspec.Struct, gc=False):
+class _RollingUpdate(msgspec.Struct, rename="camel", gc=False):
     partition: int | None = None
+    max_unavailable: int | str | None = None
+    max_surge: int | str | None = None
 
 
 class _Strategy(msgspec.Struct, rename="camel", gc=False):
@@ -94,12 +133,13 @@ class _Strategy(msgspec.Struct, rename="camel", gc=False):
 class _WorkloadSpec(msgspec.Struct, rename="camel", gc=False):
     replicas: int | None = None
     paused: bool = False
-    selector: _Selector | None = None
+    selector: Selector | None = None
     template: _Template = msgspec.field(default_factory=_Template)
+    strategy: _Strategy | None = None
     update_strategy: _Strategy | None = None
 
 
-class _Condition(msgspec.Struct, gc=False):
+class StatusCondition(msgspec.Struct, gc=False):
     type: str = ""
     status: str = ""
     reason: str = ""
@@ -119,16 +159,17 @@ class _WorkloadStatus(msgspec.Struct, rename="camel", gc=False):
     updated_number_scheduled: int = 0
     number_ready: int = 0
     number_available: int = 0
-    conditions: list[_Condition] | None = None
+    conditions: list[StatusCondition] | None = None
 
 
 class ManagedFields(msgspec.Struct, gc=False):
-    """Who wrote some of an object's fields; which ones is not read."""
+    """Who wrote some of an object's fields; which ones is read only where that matters."""
 
     manager: str = ""
     operation: str = ""
     subresource: str = ""
     time: str = ""
+    fields: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"{}"), name="fieldsV1")
 
 
 class WorkloadMeta(Meta, rename="camel", gc=False):
@@ -153,13 +194,24 @@ class Workload(msgspec.Struct, gc=False):
 
 
 class _ApiServiceStatus(msgspec.Struct, gc=False):
-    conditions: list[_Condition] | None = None
+    conditions: list[StatusCondition] | None = None
+
+
+class ServiceRef(msgspec.Struct, gc=False):
+    namespace: str = ""
+    name: str = ""
+
+
+class _ApiServiceSpec(msgspec.Struct, rename="camel", gc=False):
+    service: ServiceRef | None = None
+    ca_bundle: str = ""
 
 
 class ApiService(msgspec.Struct, gc=False):
     """An aggregated API."""
 
     metadata: Meta
+    spec: _ApiServiceSpec = msgspec.field(default_factory=_ApiServiceSpec)
     status: _ApiServiceStatus = msgspec.field(default_factory=_ApiServiceStatus)
 
 
@@ -189,7 +241,7 @@ class _PodStatus(msgspec.Struct, rename="camel", gc=False):
     phase: str = ""
     reason: str = ""
     message: str = ""
-    conditions: list[_Condition] | None = None
+    conditions: list[StatusCondition] | None = None
     container_statuses: list[_ContainerStatus] | None = None
     init_container_statuses: list[_ContainerStatus] | None = None
 
@@ -268,9 +320,9 @@ def _container_state(container: _ContainerStatus, *, is_init: bool) -> Container
     )
 
 
-def selector_text(selector: _Selector | None) -> str:
+def selector_text(selector: Selector | None) -> str:
     """A label selector as a query parameter has it."""
-    found = selector or _Selector()
+    found = selector or Selector()
     parts = [f"{name}={value}" for name, value in (found.match_labels or {}).items()]
     for each in found.match_expressions or []:
         values = ",".join(each.values or [])
@@ -284,6 +336,28 @@ def selector_text(selector: _Selector | None) -> str:
             case _:
                 parts.append(f"!{each.key}")
     return ",".join(parts)
+
+
+def fits(selector: Selector | None, labels: Mapping[str, str]) -> bool:
+    """Whether *labels* are among those meant. No selector means none of them, an empty one all."""
+    if selector is None:
+        return False
+    if not (selector.match_labels or {}).items() <= labels.items():
+        return False
+    return all(_meets(each, labels) for each in selector.match_expressions or ())
+
+
+def _meets(each: _Requirement, labels: Mapping[str, str]) -> bool:
+    values = each.values or []
+    match each.operator:
+        case "In":
+            return labels.get(each.key) in values
+        case "NotIn":
+            return labels.get(each.key) not in values
+        case "Exists":
+            return each.key in labels
+        case _:
+            return each.key not in labels
 
 
 def is_owned(meta: Meta, uid: str) -> bool:

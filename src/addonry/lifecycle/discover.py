@@ -7,21 +7,23 @@ registered clusters fresh, each on its own period, so that a dead cluster never 
 import asyncio
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from addonry.catalogs import Catalog
 from addonry.kube import LiveCluster
 from addonry.lifecycle import ComponentStatus
-from addonry.lifecycle.facts import values_errors, weigh
+from addonry.lifecycle.facts import Setting, obsolete_settings, values_errors, weigh
 from addonry.lifecycle.world import World
 from addonry.model.clusters import Cluster, Reach
-from addonry.model.components import Health, Inventory
+from addonry.model.components import Component, Health, Inventory
 from addonry.model.errors import AddonryError, ClusterNotFound, ClusterRefused, ClusterTrouble
 from addonry.model.ids import ClusterId
+from addonry.model.readiness import Waiver
+from addonry.model.surroundings import Surroundings
 from addonry.rules.matching import count_others, recognise
 from addonry.rules.readiness import assess
-from addonry.store import Surroundings
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,9 @@ class Scan:
     """Workloads that are none of them."""
 
 
-async def scan_once(live: LiveCluster, catalog: Catalog, *, name: str, kubernetes: str = "") -> Scan:
+async def scan_once(
+    live: LiveCluster, catalog: Catalog, *, name: str, kubernetes: str = "", waivers: tuple[Waiver, ...] = ()
+) -> Scan:
     """Everything that runs on a cluster, what fits and what blocks it. Writes nothing anywhere.
 
     With *kubernetes* the versions are chosen for that Kubernetes instead of the one that runs. Raises ClusterTrouble.
@@ -61,13 +65,23 @@ async def scan_once(live: LiveCluster, catalog: Catalog, *, name: str, kubernete
     )
     components = recognise(inventory, catalog.entries(), now)
     await catalog.refresh([component.name for component in components if component.in_catalog])
-    surroundings = Surroundings(served=inventory.served, denied=inventory.denied)
-    facts = weigh(cluster, components, surroundings, catalog, live={})
+    surroundings = await _surroundings(live, inventory, components, catalog)
+    setting = Setting(now, waivers=waivers)
+    facts = weigh(cluster, components, surroundings, catalog, live={}, setting=setting)
     errors = await values_errors(catalog, facts)
     found = (each for each in facts.values() if each.component)
     weighed = (replace(each, values_errors=errors.get(each.name)) for each in found)
     statuses = tuple(ComponentStatus(each.name, each.component, each.entry, readiness=assess(each)) for each in weighed)
     return Scan(inventory, statuses, count_others(inventory, components))
+
+
+async def _surroundings(
+    live: LiveCluster, inventory: Inventory, components: Sequence[Component], catalog: Catalog
+) -> Surroundings:
+    """What the checks are asked with: of the workloads those alone that are a component's."""
+    ours = {component.found.placement for component in components}
+    around = (inventory.surroundings or Surroundings()).only(lambda note: note.placement in ours)
+    return replace(around, obsolete=await obsolete_settings(live, components, catalog))
 
 
 async def scan_registered(world: World, cluster: ClusterId) -> bool:
@@ -95,8 +109,8 @@ async def scan_registered(world: World, cluster: ClusterId) -> bool:
         scanned_at=began,
         updated_at=world.now(),
     )
-    surroundings = Surroundings(served=inventory.served, denied=inventory.denied)
-    facts = weigh(seen, components, surroundings, world.catalog, live={})
+    surroundings = await _surroundings(live, inventory, components, world.catalog)
+    facts = weigh(seen, components, surroundings, world.catalog, live={}, setting=Setting())
     surroundings = replace(surroundings, values_errors=await values_errors(world.catalog, facts))
     await world.store.save_inventory(seen, components, surroundings)
     return any(component.found.health is Health.IN_PROGRESS for component in components)

@@ -5,7 +5,9 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
 from addonry.catalogs import Catalog
 from addonry.kube import LiveCluster
@@ -15,11 +17,12 @@ from addonry.model.clusters import Cluster, Reach
 from addonry.model.components import Component, Found
 from addonry.model.errors import ChartTrouble
 from addonry.model.ids import ClusterId, ComponentName, TaskId
-from addonry.model.readiness import Facts
+from addonry.model.readiness import Facts, Waiver
+from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import LIVE, Change, Task
 from addonry.rules.offers import next_offer
+from addonry.rules.readiness.configuration import held_settings
 from addonry.rules.values import coalesce, schema_errors
-from addonry.store import Surroundings
 
 Changes = Mapping[ComponentName, tuple[Task, Change]]
 
@@ -31,7 +34,22 @@ async def gather(world: World, cluster: ClusterId) -> tuple[dict[ComponentName, 
     surroundings = await world.store.surroundings(cluster)
     changes = await world.store.last_changes(cluster)
     live = {name: task.id for name, (task, change) in changes.items() if change.status in LIVE}
-    return weigh(known, components, surroundings, world.catalog, live=live), changes
+    setting = await _setting(world, cluster)
+    return weigh(known, components, surroundings, world.catalog, live=live, setting=setting), changes
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What people have said of a cluster that its readiness depends on, and the moment."""
+
+    now: datetime | None = None
+    maintenance_window: Mapping[str, Any] = field(default_factory=dict)
+    waivers: tuple[Waiver, ...] = ()
+
+
+async def _setting(world: World, cluster: ClusterId) -> Setting:
+    profile = await world.store.profiles.profile(cluster)
+    return Setting(world.now(), profile.maintenance_window, await world.store.waivers.waivers(cluster))
 
 
 def weigh(
@@ -41,6 +59,7 @@ def weigh(
     catalog: Catalog,
     *,
     live: Mapping[ComponentName, TaskId],
+    setting: Setting,
 ) -> dict[ComponentName, Facts]:
     """The facts of everything installed or on offer, by name."""
     installed = {component.name: component for component in components}
@@ -54,7 +73,6 @@ def weigh(
             component=installed.get(name),
             entry=entries.get(name),
             offers=catalog.offers(name) if name in entries else (),
-            served=surroundings.served,
             live_task=live.get(name),
             values_errors=surroundings.values_errors.get(name),
             catalog_trouble=catalog.trouble(name) if name in entries else "",
@@ -62,6 +80,10 @@ def weigh(
             if name in entries
             else (),
             required_by=needed_by.get(name, ()),
+            surroundings=surroundings,
+            waivers=setting.waivers,
+            maintenance_window=setting.maintenance_window,
+            now=setting.now,
         )
         for name in names
     }
@@ -85,12 +107,21 @@ async def gather_live(world: World, task: Task) -> Facts:
     found = await look_at(world, task, live)
     entry = world.catalog.entry(change.component)
     component = Component(change.component, found, in_catalog=entry is not None) if found else None
+    surroundings = await live.look_around()
+    setting = await _setting(world, task.cluster)
     return Facts(
         cluster=replace(cluster, kubernetes=probe.kubernetes, nodes=probe.nodes, reach=Reach.ANSWERS, trouble=""),
         name=change.component,
         component=component,
         entry=entry,
         offers=world.catalog.offers(change.component),
+        surroundings=replace(
+            surroundings, obsolete=await obsolete_settings(live, [component] if component else [], world.catalog)
+        ),
+        waivers=setting.waivers,
+        maintenance_window=setting.maintenance_window,
+        missing_rights=await live.missing_rights(change.placement),
+        now=setting.now,
     )
 
 
@@ -111,6 +142,25 @@ async def look_at(world: World, task: Task, live: LiveCluster) -> Found | None:
         conflicts=known.conflicts,
         turnovers=known.turnovers,
     )
+
+
+async def obsolete_settings(
+    live: LiveCluster, components: Iterable[Component], catalog: Catalog
+) -> dict[str, dict[str, str]]:
+    """By component: which of the catalog's obsolete settings its ConfigMaps hold, and where.
+
+    One request for each such ConfigMap. One that may not be read, or is not there, holds none.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for component in components:
+        entry = catalog.entry(component.name)
+        for name in sorted({each.config_map for each in entry.obsolete} if entry else ()):
+            texts = await live.config_map(component.found.placement.namespace, name)
+            assert entry is not None
+            held = held_settings(entry, name, texts)
+            if held:
+                found.setdefault(component.name, {}).update(held)
+    return found
 
 
 async def values_errors(

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from addonry.model.ids import ComponentName, Version
 from addonry.model.owners import Conflict, Owner, OwnerRef, Turnover
+
+if TYPE_CHECKING:
+    from addonry.model.surroundings import Surroundings
 
 
 class SourceKind(StrEnum):
@@ -81,6 +84,12 @@ class Found:
     status: ReleaseStatus = ReleaseStatus.NONE
     revision: int = 0
     images: tuple[str, ...] = ()
+    deployed: int = 0
+    """The newest deployed revision of a Helm release, which a rollback would bring back; 0 when there is none."""
+    applied: str = ""
+    """How Helm applies the release: ``ssa``, ``csa``, or empty for one of Helm 3, which stays client-side."""
+    kinds: tuple[str, ...] = ()
+    """What the stored release consists of: ``apps/v1 Deployment``, each once."""
     values: Mapping[str, Any] | None = field(default=None, repr=False)
     """The user's own values of a Helm release; never logged, they may hold secrets."""
     driver: Driver = Driver.SECRETS
@@ -116,6 +125,8 @@ class Inventory:
     """Lists the credentials were not allowed to make, by resource; what they hold is missing from *found*."""
     namespace: str = ""
     """Where a denied list was allowed after all, in the kubeconfig's own namespace: that namespace."""
+    surroundings: "Surroundings | None" = None
+    """What lies around all that, as the readiness checks ask for it."""
 
 
 @dataclass(frozen=True, slots=True)

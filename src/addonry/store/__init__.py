@@ -6,7 +6,7 @@ Kubeconfigs and the secrets of access keys are encrypted at rest and leave only 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,6 +15,7 @@ from addonry.model.catalog import ChartCredential, ShelvedIndex
 from addonry.model.clusters import Cluster
 from addonry.model.components import Component
 from addonry.model.ids import ClusterId, ComponentName, TaskId
+from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import Change, Event, Status, StepRecord, Task, Wish
 
 if TYPE_CHECKING:
@@ -24,17 +25,8 @@ if TYPE_CHECKING:
     from addonry.store.audit import AuditLog
     from addonry.store.hosts import ChartHosts
     from addonry.store.profiles import Profiles
+    from addonry.store.waivers import Waivers
     from addonry.store.workers import WorkerRoll
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the last scan learnt of a cluster beside its components."""
-
-    served: frozenset[str] = frozenset()
-    denied: tuple[str, ...] = ()
-    values_errors: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    """By component and version: what that chart's schema says against the present values."""
 
 
 class Store(Protocol):
@@ -242,6 +234,11 @@ class Store(Protocol):
     @property
     def profiles(self) -> "Profiles":
         """What people have set of clusters, and the checks they ran."""
+        ...
+
+    @property
+    def waivers(self) -> "Waivers":
+        """Waivers of readiness checks."""
         ...
 
     @property

@@ -15,6 +15,7 @@ from addonry.model.catalog import ShelvedIndex
 from addonry.model.clusters import Cluster, Reach
 from addonry.model.components import Component, Found, Placement
 from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
+from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import (
     Change,
     Edits,
@@ -30,7 +31,6 @@ from addonry.model.tasks import (
     Trouble,
     Wish,
 )
-from addonry.store import Surroundings
 from addonry.store.secrets import Cipher
 
 _FOUND: Final = msgspec.json.Decoder(Found)

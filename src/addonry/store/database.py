@@ -16,8 +16,9 @@ from addonry.model.clusters import Cluster
 from addonry.model.components import Component
 from addonry.model.errors import ClusterNameTaken, ClusterNotFound, ComponentBusy, TaskNotFound
 from addonry.model.ids import ClusterId, ComponentName, TaskId
+from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import LIVE, Change, Event, Status, StepRecord, Task, Wish
-from addonry.store import StoreSettings, Surroundings, codec, queries, tables
+from addonry.store import StoreSettings, codec, queries, tables
 from addonry.store.accounts import Accounts
 from addonry.store.audit import AuditLog
 from addonry.store.connections import Database
@@ -25,6 +26,7 @@ from addonry.store.hosts import ChartHosts
 from addonry.store.migrations import bring_up_to_date
 from addonry.store.profiles import Profiles
 from addonry.store.secrets import Cipher, SecretKeyWrong, given_key, key_in
+from addonry.store.waivers import Waivers
 from addonry.store.workers import WorkerRoll
 
 _KEY_CHECK: Final = "key-check"
@@ -42,6 +44,7 @@ class SqlStore:
         self.audit = AuditLog(database)
         self.profiles = Profiles(database)
         self.chart_hosts = ChartHosts(database, cipher)
+        self.waivers = Waivers(database)
 
     @classmethod
     def open(cls, settings: StoreSettings) -> "SqlStore":

@@ -295,6 +295,22 @@ cluster_check: Final = Table(
     sqlite_autoincrement=True,
 )
 
+waiver: Final = Table(
+    "addonry_waiver",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("cluster", String(64), ForeignKey(cluster.c.id, ondelete="CASCADE"), nullable=False),
+    Column("check_id", String(64), nullable=False),
+    Column("component", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Index("addonry_waiver_by_cluster", "cluster", "number"),
+    sqlite_autoincrement=True,
+)
+
 chart_index: Final = Table(
     "addonry_chart_index",
     metadata,

@@ -313,19 +313,19 @@ async def test_a_release_that_was_changed_thousands_of_times_says_so(api):
 ALL_KINDS = tuple(each.kind for each in RESOURCES)
 
 
-async def test_there_are_ten_requests_and_one_for_each_kind_of_controller_whatever_runs_there(api, cluster):
+async def test_there_are_nineteen_requests_and_one_for_each_kind_of_controller_whatever_runs_there(api, cluster):
     async def asked() -> list[str]:
         cluster.forget_requests()
         await take_inventory(api)
         return sorted(each.path for each in cluster.requests)
 
     await take_inventory(api)
-    assert len(await asked()) == 10
+    assert len(await asked()) == 19
     await serve(api, *ALL_KINDS)
     for number in range(3):
         await put_release(api, f"release-{number}")
     few = await asked()
-    assert len(few) == 10 + len(RESOURCES) == 19
+    assert len(few) == 19 + len(RESOURCES) == 28
     await asyncio.gather(*(put_release(api, f"release-{number}") for number in range(3, 150)))
     await asyncio.gather(*(put_workload(api, name=f"plain-{number}", replicas=0) for number in range(150)))
     assert await asked() == few

@@ -29,6 +29,7 @@ from addonry.model.ids import ClusterId, ComponentName, TaskId
 from addonry.model.keys import AccessKey
 from addonry.model.owners import Claim, Conflict, Owner, OwnerRef, Turnover, Upkeep
 from addonry.model.readiness import Blocker
+from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import (
     Done,
     Event,
@@ -44,7 +45,7 @@ from addonry.model.tasks import (
 )
 from addonry.rules.planning import FORWARD
 from addonry.rules.task_moves import after_step, begin, cancel, pause, resume
-from addonry.store import Store, StoreSettings, Surroundings, open_store, tables
+from addonry.store import Store, StoreSettings, open_store, tables
 from addonry.store.profiles import CHECKS_KEPT
 from tests.builders import NOW, a_change, a_cluster, a_component, a_task
 

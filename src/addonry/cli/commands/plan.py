@@ -11,7 +11,7 @@ from addonry.cli.client import ApiError, segment
 from addonry.cli.commands.changes import Wanted, canary_option, edits_option, manner_of, read_wanted
 from addonry.cli.errors import Failed, WrongUsage
 from addonry.cli.help import examples
-from addonry.cli.output import Format, Table, lines_of, output_option, show
+from addonry.cli.output import Format, Table, is_blocking, lines_of, output_option, show
 from addonry.cli.progress import length_of
 from addonry.cli.session import Session, open_session, service_options, where_of
 from addonry.cli.values import Said, config_of, read_values, value_options
@@ -77,12 +77,8 @@ def _ready(session: Session, cluster_id: str) -> tuple[tuple[Wanted, ...], tuple
     """What is installed and ready to be upgraded; and a line for each reason why others are not."""
     known = session.client.get(f"/addonry/v1/clusters/{segment(cluster_id)}/components")["components"]
     newer = [each for each in known if each["installed"] and each["can_upgrade"]]
-    notes = [
-        line
-        for each in newer
-        if not each["ready"]
-        for line in lines_of(each["name"], [one for one in each["findings"] if one["severity"] == "blocks"])
-    ]
+    stopped = [each for each in newer if not each["ready"]]
+    notes = lines_of((each["name"], one) for each in stopped for one in each["findings"] if is_blocking(one))
     return tuple(Wanted(each["name"], "") for each in newer if each["ready"]), tuple(notes)
 
 
@@ -117,4 +113,4 @@ def _details(change: Mapping[str, Any]) -> list[str]:
     lines = [f"  {name}: {', '.join(change['steps'])}", *(f"  {name}: {remark}" for remark in change["remarks"])]
     if change["point_of_no_return"]:
         lines.append(f"  {name}: what {change['point_of_no_return']} does is not taken back by a rollback.")
-    return [*lines, *(lines_of(name, [error]) if error["code"] else ())]
+    return [*lines, *(lines_of([(name, error)]) if error["code"] else ())]

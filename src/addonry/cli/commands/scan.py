@@ -13,7 +13,7 @@ import click
 from addonry.cli.errors import Failed, WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.kubeconfigs import Chosen, read_kubeconfig
-from addonry.cli.output import Format, Table, lines_of, output_option, show
+from addonry.cli.output import Format, Table, is_blocking, lines_of, output_option, show
 
 if TYPE_CHECKING:
     from addonry.lifecycle import ComponentStatus
@@ -164,11 +164,9 @@ def table_of(told: Mapping[str, Any]) -> Table:
     ]
     # What is wrong with a repository is told once, below, and not for each component in it.
     told_once = {"CatalogUnavailable"} if told["catalog_problems"] else set()
-    notes = [
-        line
-        for each in components
-        for line in lines_of(each["name"], [one for one in each["findings"] if one["id"] not in told_once])
-    ]
+    notes = lines_of(
+        (each["name"], one) for each in components for one in each["findings"] if one["id"] not in told_once
+    )
     notes += [f"  {trouble}" for trouble in told["catalog_problems"].values()]
     if told["catalog_problems"]:
         notes.append("  Newer versions there are unknown until that works; --chart-mirror names another repository.")
@@ -181,7 +179,7 @@ def table_of(told: Mapping[str, Any]) -> Table:
 
 
 def _state(component: Mapping[str, Any]) -> str:
-    blocking = [each["id"] for each in component["findings"] if each["severity"] == "blocks"]
+    blocking = [each["id"] for each in component["findings"] if is_blocking(each)]
     if blocking:
         return f"BLOCKED {blocking[0]}"
     unread = any(each["id"] == "CatalogUnavailable" for each in component["findings"])

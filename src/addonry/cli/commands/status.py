@@ -10,7 +10,7 @@ import click
 from addonry.cli.client import ApiError, segment
 from addonry.cli.errors import Failed, WrongUsage
 from addonry.cli.help import examples
-from addonry.cli.output import Format, Table, lines_of, output_option, print_table, show
+from addonry.cli.output import Format, Table, is_blocking, lines_of, output_option, print_table, show
 from addonry.cli.session import Session, open_session, service_options, where_of
 
 OPERATION: Final = "DescribeClusterAddonsUpgradeStatus"
@@ -94,7 +94,7 @@ def status_table(session: Session, cluster_id: str, names: tuple[str, ...], told
     known = _components(session, cluster_id)
     shown = {name: each for name, each in told.items() if names or each["addon_info"]["version"]}
     rows = [_row(name, each, known.get(name, {})) for name, each in shown.items()]
-    notes = [note for name in shown for note in lines_of(name, known.get(name, {}).get("findings") or ())]
+    notes = lines_of((name, each) for name in shown for each in known.get(name, {}).get("findings") or ())
     notes = [*_staleness(session, cluster_id), *notes]
     return Table(COLUMNS, rows, tuple(notes), empty="Nothing is installed that Addonry could look after.")
 
@@ -137,7 +137,7 @@ def _row(name: str, told: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[
 
 def _state(told: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     if told["addon_info"]["ready_to_upgrade"] != "true":
-        blocking = [each["id"] for each in known.get("findings") or () if each["severity"] == "blocks"]
+        blocking = [each["id"] for each in known.get("findings") or () if is_blocking(each)]
         return " ".join(["BLOCKED", *blocking[:1]])
     if told.get("can_upgrade"):
         return "READY"

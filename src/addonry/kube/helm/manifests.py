@@ -91,6 +91,25 @@ def objects_of(manifest: str) -> tuple[dict[str, Any], ...]:
     return tuple(_flat(documents))
 
 
+def kinds_in(manifest: str) -> tuple[str, ...]:
+    """API version and kind of the objects in a manifest as Helm stores it, each once: ``apps/v1 Deployment``.
+
+    Reads the two lines that say it and no YAML, so that a scan can ask it of every release. An object that somebody wrote
+    otherwise (flow style, JSON) is not seen.
+    """
+    found: dict[str, None] = {}
+    for document in _DOCUMENT.split(manifest):
+        version, kind = _API_VERSION.search(document), _KIND.search(document)
+        if version and kind:
+            found[f"{version[1]} {kind[1]}"] = None
+    return tuple(found)
+
+
+_DOCUMENT: Final = re.compile(r"^---", re.MULTILINE)
+_API_VERSION: Final = re.compile(r"""^apiVersion:[ \t]*["']?([\w./-]+)""", re.MULTILINE)
+_KIND: Final = re.compile(r"""^kind:[ \t]*["']?(\w+)""", re.MULTILINE)
+
+
 def without_hooks(objects: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
     """The objects that are part of the release itself."""
     return tuple(each for each in objects if HOOK not in ((each.get("metadata") or {}).get("annotations") or {}))

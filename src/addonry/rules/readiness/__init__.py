@@ -2,7 +2,7 @@
 
 All checks are asked, so that a caller sees every obstacle at once. They live beside this file, by topic. To add one,
 write a function that takes the facts and the target and returns a Blocker or None, name it in CHECKS, and give its id
-a row in ``docs/reference/checks.md``.
+a row in ``docs/reference/checks.md``, and a failing and a passing case in ``tests/rules/test_checks.py``.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,17 +14,46 @@ from addonry.model.ids import Version
 from addonry.model.readiness import Blocker, Facts, Readiness
 from addonry.model.tasks import TaskKind
 from addonry.rules.offers import find_offer, next_offer
-from addonry.rules.readiness.cluster import is_reachable
+from addonry.rules.readiness.apis import (
+    apis_are_served,
+    fits_next_kubernetes,
+    release_apis_are_there,
+    release_apis_will_stay,
+)
+from addonry.rules.readiness.cluster import (
+    certificates_hold,
+    credentials_hold,
+    every_node_is_ready,
+    everything_was_seen,
+    foreign_apis_answer,
+    is_reachable,
+    kubelets_fit,
+    kubelets_will_fit,
+    own_api_answers,
+    pods_have_slots,
+    some_node_is_ready,
+    webhooks_answer,
+    webhooks_may_answer,
+)
 from addonry.rules.readiness.component import (
+    has_a_way_back,
     is_a_release,
     is_installed,
     is_not_installed,
+    may_be_changed,
     no_task_running,
     release_is_not_stuck,
     was_made_by_hand,
     workloads_are_healthy,
 )
-from addonry.rules.readiness.configuration import values_are_valid
+from addonry.rules.readiness.configuration import settings_are_understood, values_are_valid
+from addonry.rules.readiness.lifetime import (
+    carries_no_lesser_risk,
+    carries_no_risk,
+    is_in_its_window,
+    is_in_its_wished_window,
+    is_maintained,
+)
 from addonry.rules.readiness.ownership import (
     has_one_owner,
     is_at_rest,
@@ -44,6 +73,17 @@ from addonry.rules.readiness.versions import (
     outlives_upgrade,
     skips_no_version,
     way_is_open,
+)
+from addonry.rules.readiness.waiving import with_waivers
+from addonry.rules.readiness.workloads import (
+    balancers_have_addresses,
+    budgets_allow_a_drain,
+    fields_are_its_own,
+    has_room_to_surge,
+    is_not_scaled,
+    is_probed,
+    outlives_a_drain,
+    stays_up,
 )
 
 Check = Callable[[Facts, Offer | None], Blocker | None]
@@ -83,7 +123,7 @@ def assess_cluster_upgrade(facts: Facts, kubernetes: str) -> Readiness:
 
 def _ask(checks: tuple[Check, ...], facts: Facts, target: Offer | None) -> tuple[Blocker, ...]:
     found = (check(facts, target) for check in checks)
-    return tuple(blocker for blocker in found if blocker is not None)
+    return with_waivers((blocker for blocker in found if blocker is not None), facts)
 
 
 ASKED: Final[tuple[Check, ...]] = (is_offered, fits_kubernetes)
@@ -92,15 +132,41 @@ ASKED: Final[tuple[Check, ...]] = (is_offered, fits_kubernetes)
 OURS: Final[tuple[Check, ...]] = (release_is_where_helm_looks, has_one_owner, is_managed_here)
 """Asked of whatever is installed: is it ours to change."""
 
-CHECKS: Final[tuple[Check, ...]] = (
+ANY_CHANGE: Final[tuple[Check, ...]] = (
     is_reachable,
     no_task_running,
     release_is_not_stuck,
+    some_node_is_ready,
+    pods_have_slots,
+    webhooks_answer,
+    is_in_its_window,
+    may_be_changed,
+)
+"""What no change gets around, whatever it is."""
+
+CHECKS: Final[tuple[Check, ...]] = (
+    *ANY_CHANGE,
     *OURS,
     workloads_are_healthy,
+    own_api_answers,
+    apis_are_served,
+    release_apis_are_there,
     values_are_valid,
+    settings_are_understood,
+    carries_no_risk,
     explain_no_target,
     way_is_open,
+    carries_no_lesser_risk,
+    is_maintained,
+    release_apis_will_stay,
+    fits_next_kubernetes,
+    has_a_way_back,
+    fields_are_its_own,
+    is_not_scaled,
+    has_room_to_surge,
+    stays_up,
+    is_probed,
+    balancers_have_addresses,
     is_known,
     catalog_is_fresh,
     was_tested,
@@ -109,25 +175,50 @@ CHECKS: Final[tuple[Check, ...]] = (
     version_is_known,
     is_at_rest,
     was_made_by_hand,
+    webhooks_may_answer,
+    every_node_is_ready,
+    kubelets_fit,
+    foreign_apis_answer,
+    certificates_hold,
+    credentials_hold,
+    is_in_its_wished_window,
+    everything_was_seen,
 )
-"""Asked always, in the order in which they are told."""
+"""Asked always, in the order in which they are told: what blocks, what to know of the component, and of the cluster."""
 
-CLUSTER_UPGRADE: Final[tuple[Check, ...]] = (outlives_upgrade, is_reachable, no_task_running, workloads_are_healthy)
-"""Asked of what stays while the cluster under it is upgraded."""
+CLUSTER_UPGRADE: Final[tuple[Check, ...]] = (
+    outlives_upgrade,
+    is_reachable,
+    no_task_running,
+    workloads_are_healthy,
+    budgets_allow_a_drain,
+    kubelets_will_fit,
+    release_apis_are_there,
+    webhooks_answer,
+    outlives_a_drain,
+    is_maintained,
+    webhooks_may_answer,
+    every_node_is_ready,
+    foreign_apis_answer,
+    certificates_hold,
+    everything_was_seen,
+)
+"""Asked of what stays while the cluster under it is upgraded and every node is drained."""
 
 FOR: Final[Mapping[TaskKind, tuple[Check, ...]]] = {
     TaskKind.INSTALL: (is_not_installed, has_what_it_requires, *ASKED, *CHECKS),
     TaskKind.UPGRADE: (is_installed, is_newer_version, skips_no_version, *ASKED, *CHECKS),
     # Other values may be what mends it, so neither its health nor its present values are in the way.
-    TaskKind.CONFIGURE: (
+    TaskKind.CONFIGURE: (is_installed, is_a_release, *ASKED, *ANY_CHANGE, *OURS),
+    TaskKind.UNINSTALL: (
         is_installed,
         is_a_release,
-        *ASKED,
+        is_not_required,
         is_reachable,
         no_task_running,
-        release_is_not_stuck,
+        is_in_its_window,
+        may_be_changed,
         *OURS,
     ),
-    TaskKind.UNINSTALL: (is_installed, is_a_release, is_not_required, is_reachable, no_task_running, *OURS),
 }
 """Asked of a change of each kind, in the order in which they are told."""

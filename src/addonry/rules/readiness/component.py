@@ -4,6 +4,8 @@ from addonry.model.catalog import Offer
 from addonry.model.components import Health, ReleaseStatus, SourceKind
 from addonry.model.readiness import Blocker, Facts, Severity
 
+RIGHTS_SHOWN = 5
+
 
 def is_installed(facts: Facts, _target: Offer | None) -> Blocker | None:
     """An upgrade needs something to upgrade."""
@@ -87,4 +89,34 @@ def was_made_by_hand(facts: Facts, _target: Offer | None) -> Blocker | None:
         f"{facts.name} is a plain {facts.component.found.placement.kind}: an upgrade changes its image and nothing else.",
         "Read the release notes for changes to its manifests, or install it from its chart.",
         Severity.WARNS,
+    )
+
+
+def has_a_way_back(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """There is a revision that a rollback would bring back."""
+    if facts.component is None or facts.component.found.placement.source is not SourceKind.HELM:
+        return None
+    found = facts.component.found
+    if found.deployed or not (found.status.is_stuck or found.status is ReleaseStatus.FAILED):
+        return None
+    return Blocker(
+        "NoRollback",
+        f"No revision of Helm release {found.placement.name} is deployed: if a change fails, nothing can be brought back.",
+        f"Look at what there was: helm history {found.placement.name} -n {found.placement.namespace}",
+        Severity.WARNS,
+        evidence=(f"revision {found.revision} is {found.status}",),
+    )
+
+
+def may_be_changed(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """The credentials may do to each of its objects what a change does; asked of the cluster right before one."""
+    if not facts.missing_rights:
+        return None
+    shown = ", ".join(facts.missing_rights[:RIGHTS_SHOWN])
+    more = len(facts.missing_rights) - RIGHTS_SHOWN
+    return Blocker(
+        "RightsMissing",
+        f"The cluster's credentials may not {shown}{f', and {more} more' if more > 0 else ''}.",
+        "Give the kubeconfig's user these permissions (a ClusterRole and a binding), and try again.",
+        evidence=facts.missing_rights,
     )

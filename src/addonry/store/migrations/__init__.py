@@ -14,7 +14,7 @@ from addonry.model.errors import StoreUnavailable
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The newest schema this code knows."""
 
 VERSION_TABLE: Final = "addonry_schema"

@@ -1,0 +1,93 @@
+"""API versions: what a component needs of the cluster, and what its stored release asks for that is gone or going.
+
+Only what Helm has stored is looked at. What is written in last-applied annotations and managed fields says how an object
+was once sent and not how it is kept, and has misled other tools (FairwindsOps/pluto#495, doitintl/kube-no-trouble#309).
+"""
+
+from addonry.model.catalog import Offer
+from addonry.model.readiness import Blocker, Facts, Severity
+from addonry.rules.offers import find_offer, misfits
+from addonry.rules.removed_apis import GUIDE, minor_number, removal_of
+from addonry.rules.versions import minor_after, minor_of
+
+
+def apis_are_served(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """What the catalog says that it needs of the cluster, the cluster has."""
+    served = facts.surroundings.served
+    missing = tuple(each for each in (facts.entry.apis if facts.entry else ()) if served and each not in served)
+    if not missing:
+        return None
+    return Blocker(
+        "ApiMissing",
+        f"{facts.name} needs {', '.join(missing)}, which {facts.cluster.name} does not serve.",
+        "Install what brings it (its CRDs), or a Kubernetes that has it.",
+        evidence=missing,
+    )
+
+
+def release_apis_are_there(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """Helm can still read back what it has stored: it compares the old release with the new one, object by object."""
+    gone = []
+    for kind in facts.component.found.kinds if facts.component else ():
+        removal = removal_of(kind)
+        is_removed = removal is not None and _is_by(removal.removed, facts.kubernetes)
+        if is_removed or (facts.surroundings.served and kind.partition(" ")[0] not in facts.surroundings.served):
+            gone.append(kind)
+    if not gone or facts.component is None:
+        return None
+    placement = facts.component.found.placement
+    return Blocker(
+        "ReleaseApiRemoved",
+        f"The stored release of {facts.name} has objects that Kubernetes {facts.kubernetes} does not serve: "
+        f"{', '.join(gone)}. Helm cannot upgrade it.",
+        f"Rewrite the record with Helm's mapkubeapis plugin: helm mapkubeapis {placement.name} "
+        f"-n {placement.namespace}",
+        evidence=(*gone, GUIDE),
+    )
+
+
+def release_apis_will_stay(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """The next Kubernetes still serves what the stored release asks for."""
+    going = {}
+    for kind in facts.component.found.kinds if facts.component else ():
+        removal = removal_of(kind)
+        if removal is None or _is_by(removal.removed, facts.kubernetes):
+            continue  # of what is gone already another check tells
+        if _is_by(removal.deprecated, facts.kubernetes):
+            going[kind] = removal
+    if not going:
+        return None
+    first = min((each.removed for each in going.values()), key=minor_number)
+    told = ", ".join(f"{kind} (gone in {removal.removed})" for kind, removal in going.items())
+    return Blocker(
+        "ReleaseApiDeprecated",
+        f"The stored release of {facts.name} has objects of deprecated API versions: {told}.",
+        f"Upgrade it to a version without them before the cluster goes to Kubernetes {first}.",
+        Severity.WARNS,
+        evidence=(
+            *(f"{kind} -> {removal.successor or 'nothing replaces it'}" for kind, removal in going.items()),
+            GUIDE,
+        ),
+    )
+
+
+def _is_by(minor: str, kubernetes: str) -> bool:
+    """Whether *minor* has come with *kubernetes*."""
+    now = minor_number(minor_of(kubernetes))
+    return now > (0, 0) and minor_number(minor) <= now
+
+
+def fits_next_kubernetes(facts: Facts, target: Offer | None) -> Blocker | None:
+    """What would run after the change runs on the next Kubernetes too."""
+    following = minor_after(facts.kubernetes)
+    would_run = target or (find_offer(facts, facts.component.version) if facts.component else None)
+    needed = misfits(would_run, f"{following}.0", facts.entry) if following and would_run else ""
+    if would_run is None or not needed or misfits(would_run, facts.kubernetes, facts.entry):
+        return None
+    return Blocker(
+        "NextKubernetes",
+        f"{facts.name} {would_run.version} needs Kubernetes {needed}: it holds up an upgrade of the cluster to {following}.",
+        "Look for a newer version before that.",
+        Severity.WARNS,
+        evidence=(needed,),
+    )
