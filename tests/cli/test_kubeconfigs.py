@@ -10,14 +10,14 @@ import yaml
 from addonry.cli.errors import Failed
 from addonry.cli.kubeconfigs import read_kubeconfig
 from addonry.model.errors import ClusterRefused, KubeconfigRejected
-from addonry.simulator.tls import issue
+from addonry.simulator.tls import Authority
 
 TOKEN = "a-very-secret-token"
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory) -> bytes:
-    return issue(tmp_path_factory.mktemp("tls"), "127.0.0.1").authority
+def authority() -> bytes:
+    return Authority("somebody's").certificate
 
 
 def kubeconfig(path, *names, current=None, user=None, **cluster):

@@ -27,6 +27,7 @@ from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES, populate
 from addonry.simulator.resources import Served, built_in
 from addonry.simulator.storage import Object, ObjectKey, Store, new_uid
+from addonry.simulator.tls import Authority
 from addonry.simulator.trouble import Trouble
 from addonry.simulator.versions import DEFAULT_VERSION
 from addonry.simulator.webhooks import Answer, AnswerNeeded, ask
@@ -82,7 +83,7 @@ class SimulatedCluster:
         kubernetes_version: str = DEFAULT_VERSION,
         nodes: int | Sequence[Object] = DEFAULT_NODES,
         require_token: bool = False,
-        certificate_authority: bytes | None = None,
+        authority: Authority | None = None,
         snapshot: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
@@ -94,7 +95,7 @@ class SimulatedCluster:
         self._forgotten = 0
         self._token = secrets.token_urlsafe(24)
         self._require_token = require_token
-        self._certificate_authority = certificate_authority
+        self._authority = authority
         self._clock = clock
         self._store = Store()
         self._served = Served(kubernetes_version)
@@ -113,12 +114,7 @@ class SimulatedCluster:
 
     def kubeconfig(self) -> str:
         """A kubeconfig with which kubectl, Helm and Addonry reach this cluster."""
-        return kubeconfig(
-            name=self.name,
-            server=self.server,
-            token=self._token,
-            certificate_authority=self._certificate_authority,
-        )
+        return kubeconfig(name=self.name, server=self.server, token=self._token, authority=self._authority)
 
     @property
     def token(self) -> str:

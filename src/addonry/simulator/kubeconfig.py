@@ -6,12 +6,15 @@ import base64
 
 import yaml
 
+from addonry.simulator.tls import Authority, server_name
 
-def kubeconfig(*, name: str, server: str, token: str, certificate_authority: bytes | None = None) -> str:
+
+def kubeconfig(*, name: str, server: str, token: str, authority: Authority | None = None) -> str:
     """A kubeconfig with one cluster, one user and one context, all called *name*."""
     cluster: dict[str, str] = {"server": server}
-    if certificate_authority is not None:
-        cluster["certificate-authority-data"] = base64.b64encode(certificate_authority).decode()
+    if authority is not None:
+        cluster["certificate-authority-data"] = base64.b64encode(authority.certificate).decode()
+        cluster["tls-server-name"] = server_name(name)
     content = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -28,7 +28,7 @@ from addonry.simulator.messages import Request, Response, text_response
 from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES
 from addonry.simulator.storage import Object
-from addonry.simulator.tls import LIFE, Certificates, issue
+from addonry.simulator.tls import LIFE, Certificates
 from addonry.simulator.trouble import ConnectionRefused
 from addonry.simulator.versions import DEFAULT_VERSION
 
@@ -332,7 +332,7 @@ class Simulator:
             shown = f"[{host}]" if ":" in host else host
             self.url = f"{'https' if self._tls else 'http'}://{shown}:{port}"
             if self._tls:
-                self._certificates = issue(Path(directory), host, life=self._certificate_life)
+                self._certificates = Certificates(Path(directory), host, life=self._certificate_life)
             self._loop = asyncio.get_running_loop()
             self._app = SimulatorApp(charts=self._charts)
             config = uvicorn.Config(
@@ -347,11 +347,14 @@ class Simulator:
                 access_log=False,
                 log_config=None,
                 log_level="error",
-                ssl_certfile=self._certificates.certificate_file if self._certificates else None,
-                ssl_keyfile=self._certificates.key_file if self._certificates else None,
+                ssl_certfile=self._certificates.file if self._certificates else None,
                 timeout_keep_alive=300,
                 timeout_graceful_shutdown=2,
             )
+            if self._certificates:
+                config.load()
+                assert config.ssl is not None
+                config.ssl.sni_callback = self._certificates.choose
             self._server = _Server(config)
             for number in range(1, self._count + 1):
                 self._add(f"sim-{number}")
@@ -387,7 +390,7 @@ class Simulator:
             kubernetes_version=kubernetes_version or self._version,
             nodes=self._nodes,
             require_token=self._tls,
-            certificate_authority=self._certificates.authority if self._certificates else None,
+            authority=self._certificates.authority(name) if self._certificates else None,
             snapshot=snapshot,
         )
         return cluster
