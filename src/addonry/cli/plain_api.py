@@ -1,4 +1,4 @@
-"""The Kubernetes API of a simulated cluster, asked directly: what the demo's setting is made with, and its proofs.
+"""The Kubernetes API of a simulated cluster, asked directly: the demo's proofs.
 
 Addonry's own way to a cluster is ``addonry.kube``; what a demo claims is better not proved by what made it.
 """
@@ -38,35 +38,20 @@ class PlainApi:
 
     def get(self, path: str) -> Any:
         """One object or list."""
-        return self._call("GET", path)
-
-    def create(self, path: str, body: Mapping[str, Any]) -> None:
-        """Create an object; nothing happens when it is there."""
-        self._call("POST", path, body)
-
-    def history(self, namespace: str, release: str) -> list[Revision]:
-        """A release's Helm history, oldest first."""
-        secrets = self.get(f"/api/v1/namespaces/{namespace}/secrets?labelSelector=owner%3Dhelm%2Cname%3D{release}")
-        return sorted((_revision(each) for each in secrets["items"]), key=lambda each: each.number)
-
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        headers = {
-            "Authorization": f"Bearer {self._token}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": "kubeadm",
-        }
         request = urllib.request.Request(  # noqa: S310 - the address is the simulator's own
-            self._server + path, data=json.dumps(body).encode() if body else None, headers=headers, method=method
+            self._server + path, headers={"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         )
         try:
             with self._opener.open(request, timeout=30) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             with error:
-                if error.code == 409:
-                    return {}
-                raise Failed(f"{method} {path} on the simulated cluster: HTTP {error.code}.") from error
+                raise Failed(f"GET {path} on the simulated cluster: HTTP {error.code}.") from error
+
+    def history(self, namespace: str, release: str) -> list[Revision]:
+        """A release's Helm history, oldest first."""
+        secrets = self.get(f"/api/v1/namespaces/{namespace}/secrets?labelSelector=owner%3Dhelm%2Cname%3D{release}")
+        return sorted((_revision(each) for each in secrets["items"]), key=lambda each: each.number)
 
 
 def _revision(secret: Mapping[str, Any]) -> Revision:

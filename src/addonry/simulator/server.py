@@ -277,13 +277,13 @@ class Simulator:
         """One more cluster, empty or a copy of the one a snapshot was taken of; the version is that of the snapshot."""
         return self.call(lambda: self._add(name, kubernetes_version, snapshot))
 
-    def template(self, population: str, kubernetes: str = DEFAULT_VERSION) -> Mapping[str, Any]:
+    def template(self, population: str, kubernetes: str = "") -> Mapping[str, Any]:
         """A snapshot of a population (`populations.names`), for `add`; built once for each version.
 
         Raises KeyError for an unknown population, ValueError for a version that is not simulated.
         """
         known = populations.read(population)
-        version = known.version(kubernetes)
+        version = known.version(kubernetes or self._version)
         if (population, version) not in self._templates:
             self._templates[population, version] = self._wait(populations.build(known, version, self._blank))
         return self._templates[population, version]
