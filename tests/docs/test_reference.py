@@ -13,6 +13,7 @@ import pytest
 from addonry.catalogs import CatalogSettings, MemoryShelf, open_catalog
 from addonry.catalogs.reference import TOPICS
 from addonry.catalogs.reference import write_reference as write_components
+from addonry.cli.commands.simulate import simulate
 from addonry.gateway.errors import REFUSALS
 from addonry.gateway.operations import OPERATIONS, OWN
 from addonry.model.components import Found, Health, Inventory, Placement, SourceKind
@@ -21,6 +22,7 @@ from addonry.model.ids import Version
 from addonry.model.owners import Owner
 from addonry.rules.matching import recognise
 from addonry.settings import VARIABLES, Settings
+from addonry.simulator import populations
 from addonry.simulator.life.pods import Fate, fate_of
 from addonry.store.secrets import SHORTEST_KEY
 from tests.docs.markdown import ROOT, examples, rows
@@ -175,10 +177,17 @@ def test_a_component_file_that_breaks_the_schema_is_refused_by_file_and_member(o
 
 
 def test_the_simulator_page_tells_what_becomes_of_an_image_by_its_name():
-    told = [row[0].strip("`") for row in rows(DOCS / "internals" / "simulator.md")]
+    told = {row[0].strip("`") for row in rows(DOCS / "internals" / "simulator.md")} - set(populations.names())
     fates = {fate_of(f"registry.example/{word}:1") for word in told}
     assert fates == set(Fate) - {Fate.FINE}
     assert fate_of("registry.example/fine:1") is Fate.FINE
+
+
+def test_the_simulator_page_and_the_help_name_every_population():
+    told = {row[0].strip("`") for row in rows(DOCS / "internals" / "simulator.md")}
+    offered = next(each for each in simulate.params if "--population" in each.opts).help
+    assert set(populations.names()) <= told
+    assert all(name in offered for name in populations.names())
 
 
 def test_the_map_of_the_tests_is_the_tests():
