@@ -22,13 +22,14 @@ from addonry.lifecycle.steps import (
     verify_rollback,
 )
 from addonry.lifecycle.world import Patience
+from addonry.model.catalog import Note
 from addonry.model.components import Found, Health
 from addonry.model.errors import ClusterUnreachable
 from addonry.model.owners import Owner, OwnerRef, Upkeep
 from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import Again, Broken, Done, Edits, Snapshot, StepName, StepRecord
 from addonry.rules.planning import BACK, CANARY, FORWARD, HOLDING, REMOVAL
-from tests.builders import NOW, a_change, a_cluster, a_component, a_task
+from tests.builders import NOW, a_change, a_cluster, a_component, a_task, an_offer
 
 WELL = Rollout(100, Health.CURRENT, "Deployment coredns: 2 of 2 available")
 MOVING = Rollout(50, Health.IN_PROGRESS, "Deployment coredns: 1 of 2 updated")
@@ -119,6 +120,16 @@ async def test_preflight_asks_the_cluster_itself(world, live):
     live.found = a_component("1.0.0", health=Health.FAILED, message="CrashLoopBackOff").found
     outcome = await preflight.run(at(StepName.PREFLIGHT), world)
     assert (outcome.trouble.code, bool(outcome.trouble.remedy)) == ("WorkloadUnhealthy", True)
+
+
+async def test_preflight_repeats_what_publishers_say_of_the_way(world, live, catalog):
+    """A plan shows its remarks, and so does the task that follows."""
+    hole = an_offer("1.1.0", fixes_security=True, notes=(Note("security", "Closes a hole"),))
+    entry, (newer, target, _, *older) = catalog.known["coredns"]
+    catalog.known["coredns"] = (entry, (newer, target, hole, *older))
+    outcome = await preflight.run(at(StepName.PREFLIGHT, to_version="1.2.0"), world)
+    [remark] = outcome.remarks
+    assert "came with 1.1.0. Closes a hole" in remark
 
 
 async def test_preflight_sees_that_somebody_else_was_there_first(world, live):

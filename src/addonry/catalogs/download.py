@@ -20,6 +20,8 @@ from addonry.model.errors import CatalogUnavailable
 
 SECONDS: Final = 20.0
 """For the whole of one download."""
+CONNECT_SECONDS: Final = 5.0
+"""For a host to answer at all."""
 MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
@@ -93,6 +95,8 @@ class Downloads:
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._follow(url, method, limit, packed=packed, headers=headers or {})
+        except aiohttp.ConnectionTimeoutError as error:
+            raise CatalogUnavailable(f"{where} cannot be reached: nothing answers.") from error
         except TimeoutError as error:
             raise CatalogUnavailable(f"{where} was not done after {self._seconds:g} seconds.") from error
         except aiohttp.ClientSSLError as error:
@@ -154,7 +158,7 @@ class Downloads:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._seconds),
+                timeout=aiohttp.ClientTimeout(total=self._seconds, sock_connect=CONNECT_SECONDS),
                 # A .tgz served with Content-Encoding: gzip must stay as it is; an index is unpacked below, with a limit.
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),

@@ -23,8 +23,8 @@ from addonry.model.catalog import CatalogEntry, ChartArchive, ChartContents, Off
 from addonry.model.errors import CatalogUnavailable, ChartRejected, ComponentNotFound
 from addonry.rules.versions import same_version
 
-AT_ONCE: Final = 8
-"""Sources asked at the same time."""
+AT_ONCE: Final = 24
+"""Sources asked at the same time: on a network that swallows everything, all are given up within seconds."""
 MOST_READ: Final = 32
 """Charts whose contents stay in memory: every scan of every cluster asks for the same few."""
 

@@ -41,6 +41,8 @@ class SmallRegistry(Site):
         """Whom to let in: ``Basic ...``; everybody when empty."""
         self.token_service = ""
         """Where tokens are made; then only ``Bearer`` tokens of its making are let in."""
+        self.secret = "for"
+        """What the tokens of its making begin with."""
         self.tells_etags = False
 
     async def answer(self, request):
@@ -69,7 +71,7 @@ class SmallRegistry(Site):
 
     def _token(self, path):
         return (
-            "for-"
+            f"{self.secret}-"
             + path.removeprefix("/v2/").partition("/manifests/")[0].partition("/blobs/")[0].partition("/tags/")[0]
         )
 
@@ -79,7 +81,7 @@ class SmallRegistry(Site):
         scope = parse_qs(request.query_string)["scope"][0]
         kind, name, may = scope.split(":")
         assert (kind, may) == ("repository", "pull")
-        return web.json_response({"token": f"for-{name}", "expires_in": 300})
+        return web.json_response({"token": f"{self.secret}-{name}", "expires_in": 300})
 
     async def tags(self, request, name):
         if name not in self.manifests:

@@ -1,5 +1,6 @@
 """OCI registries that ask who we are, have much to tell, or lie."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
+from addonry.catalogs import CatalogSettings, MemoryShelf, open_catalog
 from addonry.catalogs.credentials import Credentials, read_credentials
 from addonry.catalogs.download import Downloads
 from addonry.catalogs.places import place_of
@@ -27,7 +29,7 @@ from tests.rooms.catalogs.registries import (
     stock,
     why_not_docker_registry,
 )
-from tests.rooms.catalogs.sites import Site, an_archive, serving
+from tests.rooms.catalogs.sites import NOW, Site, a_line, an_archive, an_index, serving
 
 ROBOT = ChartCredential(USER, PASSWORD)
 
@@ -163,6 +165,16 @@ async def test_a_token_is_asked_for_once_with_the_right_to_pull_and_no_more(shop
     assert "Authorization" not in asked.headers
 
 
+async def test_a_token_that_is_no_longer_taken_is_asked_for_anew(shop):
+    stock(shop.registry, "coredns", "1.44.0")
+    shop.registry.token_service = f"{shop.registry.address}/token"
+    shop.registry.secret = "first"
+    [line] = (await shop.read()).index["coredns"]
+    shop.registry.secret = "second"
+    assert await shop.source.fetch(line["urls"][0], limit=2**20) == an_archive(name="coredns", version="1.44.0")
+    assert len(shop.asked("/token")) == 2
+
+
 async def test_a_password_goes_to_the_registrys_own_maker_of_tokens(shop):
     stock(shop.registry, "coredns", "1.44.0")
     shop.registry.token_service, shop.registry.password = f"{shop.registry.address}/token", basic()
@@ -212,6 +224,37 @@ async def test_a_blob_elsewhere_is_fetched_without_what_let_us_in(shop):
         assert await shop.source.fetch(line["urls"][0], limit=2**20) == archive
         [asked] = storage.requests
     assert "Authorization" not in asked.headers
+
+
+async def test_a_registry_that_never_ends_an_answer_is_given_up(shop):
+    stock(shop.registry, "coredns", "1.44.0")
+    shop.registry.pages["/v2/charts/coredns/manifests/1.44.0"] = drip
+    await shop.downloads.close()
+    impatient = Shop(shop.registry, Downloads(seconds=0.3))
+    reading = await impatient.read()
+    assert "was not done after 0.3 seconds" in reading.trouble
+    assert versions(reading) == []
+    await impatient.downloads.close()
+
+
+async def drip(request):
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"{")
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_an_index_may_name_archives_in_a_registry(shop, tmp_path):
+    """As those do whose publisher has moved its charts there."""
+    archive = stock(shop.registry, "coredns", "1.44.0")
+    line = a_line("1.44.0", archive, urls=[f"{shop.address}:1.44.0"])
+    shop.registry.pages["/index.yaml"] = an_index(line, a_line("1.43.0", urls=["oci://no-tag/coredns"]))
+    settings = CatalogSettings(mirror=shop.registry.address, cache=tmp_path)
+    catalog = open_catalog(settings, MemoryShelf(), now=lambda: NOW)
+    await catalog.refresh(["coredns"])
+    [offer] = catalog.offers("coredns")
+    assert (await catalog.fetch(offer)).path.read_bytes() == archive
+    await catalog.close()
 
 
 # Lies

@@ -139,7 +139,8 @@ def worth_reading(unread: Collection[str], known: Collection[str]) -> list[str]:
     for version in sorted(known, key=version_key, reverse=True):
         if not is_prerelease(version):
             minors.setdefault(_minor(version), version)
-    tops = [version for version in minors.values() if version in unread]
+    waiting = set(unread)
+    tops = [version for version in minors.values() if version in waiting]
     return list(dict.fromkeys([*releases[:NEWEST], *tops, *releases, *ordered]))[:AT_A_TIME]
 
 

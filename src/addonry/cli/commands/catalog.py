@@ -1,7 +1,7 @@
 """``addonry catalog``: which components and versions there are."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -14,6 +14,9 @@ from addonry.cli.errors import WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.output import Format, Table, output_option, show
 from addonry.cli.session import open_session, service_options, where_of
+
+CHANGES_SHOWN: Final = 10
+"""Of what publishers say, how much the table has below it."""
 
 
 @click.group(epilog=examples("addonry catalog show coredns"))
@@ -98,9 +101,23 @@ def _versions(told: dict[str, Any]) -> Table:
         )
         for each in told["versions"]
     ]
-    notes = (f"  {told['repository']}: {told['trouble']}",) if told["trouble"] else ()
+    notes = _changes(told["versions"])
+    if told["trouble"]:
+        notes = (*notes, f"  {told['repository']}: {told['trouble']}")
     empty = f"No version of {told['name']} is known yet; `addonry catalog sync` reads its repository."
     return Table(("VERSION", "APP VERSION", "KUBERNETES", "CREATED", "NOTE"), rows, notes, empty=empty)
+
+
+def _changes(versions: list[dict[str, Any]]) -> tuple[str, ...]:
+    """What the publisher says of the newest versions that fix security issues or break something."""
+    told = [
+        f"  {each['version']}: {change['kind'] + ': ' if change['kind'] else ''}{change['text']}"
+        for each in versions
+        for change in each.get("changes") or ()
+        if change["kind"] == "security" or "breaking" in change["text"].lower()
+    ]
+    more = (f"  and {len(told) - CHANGES_SHOWN} more (-o json)",) if len(told) > CHANGES_SHOWN else ()
+    return (*told[:CHANGES_SHOWN], *more)
 
 
 def _note(version: dict[str, Any]) -> str:

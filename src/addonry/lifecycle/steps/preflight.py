@@ -1,10 +1,16 @@
 """Ask all readiness checks again, of the cluster itself: much can change between an answer and the upgrade."""
 
+from typing import Final
+
 from addonry.lifecycle.facts import gather_live
 from addonry.lifecycle.world import World
 from addonry.model.tasks import Broken, Done, Outcome, Task, Trouble
 from addonry.rules.readiness import assess_change
+from addonry.rules.readiness.publishers import PUBLISHED
 from addonry.rules.versions import same_version
+
+MOST_QUOTED: Final = 5
+"""Of what publishers say, the words that a plan has room for."""
 
 
 async def run(task: Task, world: World) -> Outcome:
@@ -24,4 +30,6 @@ async def run(task: Task, world: World) -> Outcome:
                 "Somebody else changed it; look at it and ask again.",
             )
         )
-    return Done(f"Kubernetes {facts.kubernetes}, nothing in the way")
+    told = [each for each in readiness.findings if each.id in PUBLISHED]
+    remarks = tuple(" ".join([each.message, *each.evidence[:MOST_QUOTED]]) for each in told)
+    return Done(f"Kubernetes {facts.kubernetes}, nothing in the way", remarks=remarks)

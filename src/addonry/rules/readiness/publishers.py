@@ -1,9 +1,14 @@
 """What publishers say of the versions on the way: fixes of security, breaking changes, what was tested."""
 
+from typing import Final
+
 from addonry.model.catalog import Offer
 from addonry.model.readiness import Blocker, Facts, Severity
 from addonry.rules.offers import untested, version_of
 from addonry.rules.versions import is_newer
+
+PUBLISHED: Final = frozenset({"SecurityFixes", "BreakingChanges", "Untested"})
+"""What a plan repeats of these checks."""
 
 
 def has_no_known_holes(facts: Facts, target: Offer | None) -> Blocker | None:
