@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import yaml
 
-from addonry.catalogs.annotations import ANNOTATIONS, MOST_ANNOTATION, read_annotations
+from addonry.catalogs.annotations import ANNOTATIONS, MOST_ANNOTATION, plain_annotations, read_annotations
 from addonry.catalogs.documents import Unreadable, events
 from addonry.catalogs.places import place_of
 from addonry.model.catalog import CatalogEntry, Offer
@@ -171,7 +171,7 @@ def _read_line(stream: Iterator[yaml.Event]) -> Line:
                     _skip(stream, item)
         else:
             _skip(stream, value)
-    return msgspec.convert({**texts, "urls": urls, "annotations": annotations}, type=Line)
+    return msgspec.convert({**texts, "urls": urls, "annotations": plain_annotations(annotations)}, type=Line)
 
 
 def _read_annotations(stream: Iterator[yaml.Event]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from addonry.catalogs.annotations import ANNOTATIONS, read_annotations
+from addonry.catalogs.annotations import ANNOTATIONS, plain_annotations, read_annotations
 from addonry.catalogs.archives import read_contents
 from addonry.catalogs.documents import Unreadable, read_documents
 from addonry.catalogs.index import decode_index, encode_index, offers_of, read_index
@@ -144,7 +144,13 @@ def test_any_text_is_an_address_or_none(text):
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(ANNOTATIONS)), st.lists(YAML_PIECES, max_size=12).map("".join)))
 def test_any_annotation_is_read_as_far_as_it_can_be(annotations):
-    assert all(note.text.isprintable() and note.text for note in read_annotations(annotations).notes)
+    told = read_annotations(annotations)
+    assert all(note.text.isprintable() and note.text for note in told.notes)
+    assert read_annotations(plain_annotations(annotations)) == told, "what is kept says the same"
+
+
+def test_an_annotation_of_brackets_says_nothing():
+    assert read_annotations({"artifacthub.io/changes": "[" * 7_000}).notes == ()
 
 
 SCALARS = [

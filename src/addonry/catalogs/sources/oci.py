@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from addonry.catalogs.annotations import ANNOTATIONS, MOST_ANNOTATION
+from addonry.catalogs.annotations import ANNOTATIONS, MOST_ANNOTATION, plain_annotations
 from addonry.catalogs.download import Downloads, shown
 from addonry.catalogs.index import Line
 from addonry.catalogs.places import Place, place_of
@@ -166,7 +166,7 @@ def read_config(body: bytes, version: str, *, what: str) -> Line:
         "appVersion": _short(said.get("appVersion")),
         "kubeVersion": _short(said.get("kubeVersion")),
         "deprecated": "true" if said.get("deprecated") is True else "",
-        "annotations": dict(_known(annotations.items() if isinstance(annotations, dict) else ())),
+        "annotations": plain_annotations(dict(_known(annotations.items() if isinstance(annotations, dict) else ()))),
     }
 
 
