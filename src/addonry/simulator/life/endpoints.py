@@ -26,6 +26,8 @@ from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
 
 SERVICE_NAME: Final = "kubernetes.io/service-name"
 MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
+BATCH_SECONDS: Final = 0.2
+"""Changes of Pods that come together are written together; a rollout of hundreds would be written hundreds of times."""
 
 
 class Endpoints:
@@ -35,12 +37,14 @@ class Endpoints:
         self._world = world
         # Selectors by version: a Pod that changes is compared with every Service of its namespace.
         self._selectors: dict[ObjectKey, tuple[int, LabelSelector]] = {}
+        self._written: dict[ObjectKey, float] = {}
 
     def keys(self, change: Change) -> Iterable[ObjectKey]:
         record = change.record
         if is_kind(change, SERVICES):
             if change.type is ChangeType.DELETED:
                 self._selectors.pop(record.key, None)
+                self._written.pop(record.key, None)
             return (record.key,)
         if is_kind(change, PODS):
             before = change.previous.labels if change.previous is not None else None
@@ -72,6 +76,12 @@ class Endpoints:
         selector = self._selector(key)
         if not selector:
             return
+        now = self._world.clock.elapsed()
+        left = self._written.get(key, now - BATCH_SECONDS) + BATCH_SECONDS - now
+        if left > 0:
+            self._world.wake(self, key, left)
+            return
+        self._written[key] = now
         records = self._world.store.records(PODS.key, key.namespace)
         pods = [record.decode() for record in records if selectors.matches(selector, record.labels)]
         reachable = [pod for pod in pods if pod["status"].get("podIP") and (is_active(pod) or is_leaving(pod))]

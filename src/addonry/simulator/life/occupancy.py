@@ -15,6 +15,7 @@ from addonry.simulator.objects.validation import parse_quantity
 from addonry.simulator.resources import built_in
 from addonry.simulator.storage import Change, ChangeType, Object, Record, Store
 
+_NODES: Final = built_in("", "nodes")
 _PODS: Final = built_in("", "pods")
 _NOTHING: Final = Fraction(0)
 
@@ -58,11 +59,21 @@ class Load:
         return any(wanted & occupant.ports for occupant in self.occupants.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A node as the scheduler sees it: what it is, and all it has to give."""
+
+    version: int
+    node: Object
+    room: Mapping[str, Fraction]
+
+
 class Occupancy:
-    """The loads of all nodes of a cluster."""
+    """The nodes of a cluster, and their loads."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._hosts: dict[str, Host] = {}
         self._loads: dict[str, Load] = {}
         self._where: dict[str, str] = {}
         self._is_counted = False
@@ -70,6 +81,15 @@ class Occupancy:
     def of(self, node: str) -> Load:
         self._count()
         return self._loads.setdefault(node, Load())
+
+    def hosts(self) -> list[Host]:
+        """All nodes, in order; read once for each version, since a rollout places hundreds of Pods on the same ones."""
+        hosts = {}
+        for record in self._store.records(_NODES.key):
+            known = self._hosts.get(record.key.name)
+            hosts[record.key.name] = known if known and known.version == record.version else _host(record)
+        self._hosts = hosts
+        return list(hosts.values())
 
     def everyone(self) -> Iterator[Occupant]:
         self._count()
@@ -103,6 +123,13 @@ class Occupancy:
         node = self._where.pop(uid, None)
         if node is not None:
             self._loads[node].drop(uid)
+
+
+def _host(record: Record) -> Host:
+    node = record.decode()
+    allocatable = (node.get("status") or {}).get("allocatable") or {}
+    room = {name: parse_quantity(amount) or _NOTHING for name, amount in allocatable.items()}
+    return Host(record.version, node, room)
 
 
 def requests(pod: Object) -> dict[str, Fraction]:

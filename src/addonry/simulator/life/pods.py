@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from addonry.simulator.clock import timestamp
 from addonry.simulator.life import scheduling, volumes
-from addonry.simulator.life.scheduling import Place
 from addonry.simulator.life.world import (
     CLAIMS,
     NODES,
@@ -132,21 +131,15 @@ class Pods:
     def _schedule(self, key: ObjectKey, pod: Object) -> None:
         if self._homeless is not None:
             self._homeless[key] = None
-        nodes = [record.decode() for record in self._world.store.records(NODES.key)]
         missing = volumes.what_is_missing(self._world, pod)
         if missing:
-            self._unschedulable(pod, scheduling.not_ready_to_schedule(len(nodes), missing))
+            nodes = sum(1 for _ in self._world.store.records(NODES.key))
+            self._unschedulable(pod, scheduling.not_ready_to_schedule(nodes, missing))
             return
-        occupancy = self._world.occupancy
-        refused = {
-            node["metadata"]["name"]: scheduling.refusals(
-                pod, Place(node, occupancy.of(node["metadata"]["name"]), occupancy, nodes)
-            )
-            for node in nodes
-        }
-        fitting = [node for node in nodes if not refused[node["metadata"]["name"]]]
+        places = scheduling.places(pod, self._world.occupancy)
+        fitting = [node for node, refusals in places if not refusals]
         if not fitting:
-            self._unschedulable(pod, scheduling.unschedulable(len(nodes), refused.values()))
+            self._unschedulable(pod, scheduling.unschedulable(len(places), (refusals for _, refusals in places)))
             return
         self._turn += 1
         node = fitting[self._turn % len(fitting)]

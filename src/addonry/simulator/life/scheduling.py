@@ -14,10 +14,11 @@ from fractions import Fraction
 from typing import Any, Final
 
 from addonry.simulator import selectors
-from addonry.simulator.life.occupancy import Load, Occupancy, host_ports, requests
-from addonry.simulator.objects.validation import parse_quantity
+from addonry.simulator.life.occupancy import Host, Load, Occupancy, host_ports, requests
 from addonry.simulator.storage import Object
 
+_NOTHING: Final = Fraction(0)
+_DEFAULT_PODS: Final = Fraction(110)  # of a kubelet that is not told otherwise
 _HOLDS_BACK: Final = ("NoSchedule", "NoExecute")
 _KNOWN_OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")  # Gt and Lt are rare and select nothing out
 _UNRESOLVABLE: Final = "Preemption is not helpful for scheduling"
@@ -37,15 +38,45 @@ class Place:
     """A node, what is taken of it, and the whole of which it is a part."""
 
     node: Object
+    room: Mapping[str, Fraction]
     load: Load
     occupancy: Occupancy
-    nodes: Sequence[Object]
+    hosts: Sequence[Host]
 
 
-def refusals(pod: Object, place: Place) -> tuple[Refusal, ...]:
-    """Why the node will not do for the Pod; empty when it will. The first filter that refuses has the say."""
-    found = (tuple(refuse(pod, place)) for refuse in FILTERS)
-    return next((reasons for reasons in found if reasons), ())
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """A Pod that wants a node, and what it asks for."""
+
+    pod: Object
+    requests: Mapping[str, Fraction]
+    ports: frozenset[tuple[str, int]]
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.pod["spec"]
+        return found
+
+
+def places(pod: Object, occupancy: Occupancy) -> list[tuple[Object, tuple[Refusal, ...]]]:
+    """Each node, and why it will not do for the Pod; nothing when it will."""
+    applicant, hosts = Applicant(pod, requests(pod), host_ports(pod)), occupancy.hosts()
+    return [
+        (host.node, _refusals(applicant, Place(host.node, host.room, occupancy.of(_name(host.node)), occupancy, hosts)))
+        for host in hosts
+    ]
+
+
+def _refusals(applicant: Applicant, place: Place) -> tuple[Refusal, ...]:
+    # The first filter that refuses has the say.
+    for refuse in FILTERS:
+        if reasons := tuple(refuse(applicant, place)):
+            return reasons
+    return ()
+
+
+def _name(node: Object) -> str:
+    return str(node["metadata"]["name"])
 
 
 def unschedulable(total: int, refused: Iterable[tuple[Refusal, ...]]) -> str:
@@ -79,47 +110,46 @@ def _counted(words: Mapping[str, int]) -> str:
 # ---------------------------------------------------------------------- filters
 
 
-def _is_open(pod: Object, place: Place) -> Iterable[Refusal]:
-    if (place.node.get("spec") or {}).get("unschedulable") and not tolerates(pod["spec"], UNSCHEDULABLE):
+def _is_open(applicant: Applicant, place: Place) -> Iterable[Refusal]:
+    if (place.node.get("spec") or {}).get("unschedulable") and not tolerates(applicant.spec, UNSCHEDULABLE):
         yield Refusal("node(s) were unschedulable")
 
 
-def _is_tolerated(pod: Object, place: Place) -> Iterable[Refusal]:
-    if untolerated(pod["spec"], place.node, _HOLDS_BACK):
+def _is_tolerated(applicant: Applicant, place: Place) -> Iterable[Refusal]:
+    if untolerated(applicant.spec, place.node, _HOLDS_BACK):
         yield Refusal("node(s) had untolerated taint(s)")
 
 
-def _is_wanted(pod: Object, place: Place) -> Iterable[Refusal]:
-    if not matches_node(pod["spec"], place.node):
+def _is_wanted(applicant: Applicant, place: Place) -> Iterable[Refusal]:
+    if not matches_node(applicant.spec, place.node):
         yield Refusal("node(s) didn't match Pod's node affinity/selector")
 
 
-def _has_ports(pod: Object, place: Place) -> Iterable[Refusal]:
-    if place.load.holds_port(host_ports(pod)):
+def _has_ports(applicant: Applicant, place: Place) -> Iterable[Refusal]:
+    if applicant.ports and place.load.holds_port(applicant.ports):
         yield Refusal("node(s) didn't have free ports for the requested pod ports", for_good=False)
 
 
-def _has_room(pod: Object, place: Place) -> Iterable[Refusal]:
-    allocatable = (place.node.get("status") or {}).get("allocatable") or {}
-    room = {name: parse_quantity(amount) or Fraction(0) for name, amount in allocatable.items()}
-    if place.load.pods + 1 > room.get("pods", Fraction(110)):
+def _has_room(applicant: Applicant, place: Place) -> Iterable[Refusal]:
+    if place.load.pods + 1 > place.room.get("pods", _DEFAULT_PODS):
         yield Refusal("Too many pods", for_good=False)
-    for name, amount in requests(pod).items():
-        total = room.get(name, Fraction(0))
+    for name, amount in applicant.requests.items():
+        total = place.room.get(name, _NOTHING)
         if place.load.requested(name) + amount > total:
             yield Refusal(f"Insufficient {name}", for_good=amount > total)
 
 
-def _keeps_apart(pod: Object, place: Place) -> Iterable[Refusal]:
+def _keeps_apart(applicant: Applicant, place: Place) -> Iterable[Refusal]:
     """Required anti-affinity, as seen by the Pod that comes."""
-    anti = ((pod["spec"].get("affinity") or {}).get("podAntiAffinity")) or {}
+    anti = ((applicant.spec.get("affinity") or {}).get("podAntiAffinity")) or {}
     for term in anti.get("requiredDuringSchedulingIgnoredDuringExecution") or ():
         topology = term.get("topologyKey", "")
         here = (place.node["metadata"].get("labels") or {}).get(topology)
         if here is None:
             continue
-        same = {n["metadata"]["name"] for n in place.nodes if (n["metadata"].get("labels") or {}).get(topology) == here}
-        namespaces = term.get("namespaces") or [pod["metadata"]["namespace"]]
+        nodes = (host.node for host in place.hosts)
+        same = {_name(node) for node in nodes if (node["metadata"].get("labels") or {}).get(topology) == here}
+        namespaces = term.get("namespaces") or [applicant.pod["metadata"]["namespace"]]
         selector = selectors.from_object(term.get("labelSelector"))
         if any(
             other.node in same and other.namespace in namespaces and selectors.matches(selector, other.labels)
@@ -129,7 +159,7 @@ def _keeps_apart(pod: Object, place: Place) -> Iterable[Refusal]:
             return
 
 
-FILTERS: Final[tuple[Callable[[Object, Place], Iterable[Refusal]], ...]] = (
+FILTERS: Final[tuple[Callable[[Applicant, Place], Iterable[Refusal]], ...]] = (
     _is_open,
     _is_tolerated,
     _is_wanted,
