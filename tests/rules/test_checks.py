@@ -147,6 +147,7 @@ ALWAYS: Mapping[str, tuple[Facts, Facts]] = {
     "NoReadinessProbe": (a_workload(unprobed=("coredns",)), a_workload()),
     "LoadBalancerPending": (a_workload(pending_balancers=("dns",)), a_workload()),
     "NotInCatalog": (healthy(entry=None), healthy()),
+    "NoCharts": (known(source=None), known()),
     "CatalogUnavailable": (healthy(catalog_trouble="The repository answered 503."), healthy()),
     "PlainWorkload": (found(placement=PLAIN), healthy()),
     "WebhookMayRefuse": (a_webhook(is_certain=False), a_webhook(is_certain=False, spared=("kube-system",))),

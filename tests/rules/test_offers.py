@@ -3,7 +3,7 @@
 import pytest
 
 from addonry.model.catalog import Counted, KubernetesRange, VersionScope
-from addonry.rules.offers import fits, untested
+from addonry.rules.offers import fits, image_tag, untested
 from tests.builders import an_entry, an_offer
 
 
@@ -31,3 +31,8 @@ def test_what_was_tested_is_told_and_takes_no_version_away(ranges, told):
     entry, offer = an_entry(ranges=ranges), an_offer("1.2.0")
     assert untested(offer, "v1.36.2", entry) == told
     assert fits(offer, "v1.36.2", entry)
+
+
+def test_a_chart_that_tells_no_application_version_makes_no_tag():
+    """Its pattern would leave a bare v, which some registry may even have."""
+    assert image_tag(an_offer("1.0.0", app_version=""), an_entry(tag="v{app_version}")) == ""

@@ -67,6 +67,7 @@ def test_an_obstacle_blocks_and_says_what_to_do(facts: Facts, expected: str):
     ("facts", "expected"),
     [
         (replace(healthy(), entry=None, offers=()), "NotInCatalog"),
+        (replace(healthy(), entry=an_entry(source=None), offers=()), "NoCharts"),
         (replace(healthy(), catalog_trouble="The repository answered 503."), "CatalogUnavailable"),
         (some_facts(a_component(), an_offer("2.0.0", kubernetes=">=1.38.0-0")), "KubernetesVersion"),
         (
@@ -201,3 +202,12 @@ def test_what_is_broken_may_be_configured_and_removed():
     assert [each.id for each in assess_change(broken, None, TaskKind.UPGRADE).blockers] == ["WorkloadUnhealthy"]
     assert assess_change(broken, facts.component.version, TaskKind.CONFIGURE).is_ready
     assert assess_change(broken, None, TaskKind.UNINSTALL).is_ready
+
+
+def test_a_plain_workload_whose_tags_nobody_can_tell_has_no_newer_version():
+    """An operator counts its own versions: a tag made of its chart's would name an image that does not exist."""
+    plain = Placement(SourceKind.WORKLOAD, "kube-system", "coredns", "Deployment")
+    untold = replace(with_found(placement=plain), entry=an_entry(tag=""))
+    assert "NoCharts" in ids(untold)
+    assert assess(untold).target is None
+    assert "NoCharts" not in ids(replace(healthy(), entry=an_entry(tag=""))), "a release is upgraded by its chart"

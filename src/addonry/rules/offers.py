@@ -20,6 +20,8 @@ TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 def image_tag(offer: Offer, entry: CatalogEntry | None) -> str:
     """The image tag of *offer* in a plain workload, by the entry's pattern; empty when its version makes none."""
+    if not offer.app_version:
+        return ""
     pattern = entry.tag if entry else "{app_version}"
     tag = pattern.format(app_version=offer.app_version.removeprefix("v"))
     # An application version is free text; a tag is not (OCI distribution specification, "Pulling manifests").

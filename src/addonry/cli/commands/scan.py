@@ -182,7 +182,7 @@ def _state(component: Mapping[str, Any]) -> str:
     blocking = [each["id"] for each in component["findings"] if is_blocking(each)]
     if blocking:
         return f"BLOCKED {blocking[0]}"
-    unread = any(each["id"] == "CatalogUnavailable" for each in component["findings"])
-    if not component["in_catalog"] or (unread and not component["can_upgrade"]):
+    unknown = any(each["id"] in {"CatalogUnavailable", "NoCharts"} for each in component["findings"])
+    if not component["in_catalog"] or (unknown and not component["can_upgrade"]):
         return "UNKNOWN"
     return "READY" if component["can_upgrade"] else "UP TO DATE"

@@ -1,6 +1,7 @@
 """The version to go to: is there one, is it newer, does it fit."""
 
 from addonry.model.catalog import Offer
+from addonry.model.components import SourceKind
 from addonry.model.readiness import Blocker, Facts, Severity
 from addonry.rules.offers import find_offer, fitting_offers, misfits, newer_offers, next_offer, version_of, way_to
 from addonry.rules.versions import is_newer
@@ -140,6 +141,29 @@ def is_known(facts: Facts, _target: Offer | None) -> Blocker | None:
         "Describe it in a catalog directory of your own (ADDONRY_CATALOG).",
         Severity.WARNS,
     )
+
+
+def has_versions(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """Newer versions can be named under the name that they would have where it runs."""
+    entry = facts.entry
+    if facts.component is None or entry is None:
+        return None
+    notes = f" Its releases: {entry.notes}" if entry.notes else ""
+    if entry.source is None:
+        return Blocker(
+            "NoCharts",
+            f"The catalog recognises {facts.name} and knows no charts of it, so no newer version can be named.",
+            f"Upgrade it the way it was installed.{notes}",
+            Severity.WARNS,
+        )
+    if facts.component.found.placement.source is SourceKind.WORKLOAD and not entry.tag:
+        return Blocker(
+            "NoCharts",
+            f"The charts of {facts.name} do not tell the tags of its images, so no newer version can be named here.",
+            f"Upgrade it the way it was installed, or install it from its chart.{notes}",
+            Severity.WARNS,
+        )
+    return None
 
 
 def catalog_is_fresh(facts: Facts, _target: Offer | None) -> Blocker | None:
