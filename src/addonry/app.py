@@ -66,6 +66,7 @@ def make_ids() -> Ids:
         cluster=lambda: ClusterId(f"c{uuid.uuid4().hex}"),
         task=lambda: TaskId(f"T-{int(datetime.now(UTC).timestamp()):08x}{secrets.token_hex(8)}"),
         key=lambda: (f"ADDONRY{_random_text(17)}", _random_text(40)),
+        waiver=lambda: f"w-{secrets.token_hex(4)}",
         check=lambda cluster: f"{time.time_ns()}-{cluster}-clustercheck-{_random_text(5, string.ascii_lowercase)}",
     )
 

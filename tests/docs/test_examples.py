@@ -26,6 +26,7 @@ README = ROOT / "README.md"
 SERVICE = ROOT / "docs" / "guides" / "service.md"
 CLUSTERS = ROOT / "docs" / "guides" / "clusters.md"
 CATALOG = ROOT / "docs" / "guides" / "catalog.md"
+CHECKS = ROOT / "docs" / "guides" / "checks.md"
 
 
 def shell(page: Path, section: str) -> list[Example]:
@@ -335,3 +336,22 @@ def right_to_list(path: str) -> tuple[str, str, str]:
     route = re.fullmatch(r"/(?:api/v1|apis/(?P<group>[^/]+)/[^/]+)/(?P<resource>[^/]+)", path)
     assert route, f"{path} is no list of the whole cluster"
     return route["group"] or "", route["resource"], "list"
+
+
+@pytest.mark.slow
+def test_the_guide_to_checks_works_word_by_word(reader: Reader):
+    """What it waives is a finding that a scan of that cluster has."""
+    (reader.place / "waivers.yaml").write_text(one(CHECKS, "yaml").replace("NoPodSlots", "NoReadinessProbe"))
+    scanned = json.loads(reader.types("addonry scan --waivers waivers.yaml -o json"))
+    findings = [each for component in scanned["components"] for each in component["findings"]]
+    assert {each["waived"]["by"] for each in findings if each["waived"]} == {"ann"}
+    adding, windows = examples(CHECKS, "sh")
+    with reader.leaves_running("addonry serve"):
+        reader.types("addonry clusters add prod")
+        add, list_ = adding.commands
+        reader.types(add)
+        assert "watched by hand" in reader.types(list_)
+        assert "waived by ann" in reader.types("addonry status prod")
+        enforce, off = windows.commands
+        assert "Monday,Thursday" in reader.types(enforce)
+        assert "no maintenance window" in reader.types(off)

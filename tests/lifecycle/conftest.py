@@ -98,6 +98,7 @@ async def world(store, catalog, engine) -> World:
         cluster=lambda: ClusterId(f"c{next(numbers):032x}"),
         task=lambda: TaskId(f"T-{next(numbers):024x}"),
         key=lambda: (f"KEY{next(numbers)}", "secret"),
+        waiver=lambda: f"w-{next(numbers)}",
         check=lambda cluster: f"{next(numbers)}-{cluster}-clustercheck-abcde",
     )
     return World(

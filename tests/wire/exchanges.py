@@ -14,6 +14,17 @@ ACCEPTED: Final = {"cluster_id": CLUSTER, "request_id": REQUEST_ID, "task_id": T
 DONE: Final = {"RequestId": REQUEST_ID}
 ALL: Final = {"Version": "1", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
+WAIVER: Final = {
+    "waiver_id": "w-1",
+    "check": "WorkloadUnhealthy",
+    "component": "coredns",
+    "reason": "one flaky node",
+    "owner": "ann",
+    "until": "2027-02-01T00:00:00Z",
+    "made_at": NOW,
+    "expired": False,
+}
+
 MORE: Final[dict[str, tuple[str, str, Any, int, Any]]] = {
     "DescribeAddons": (
         "GET",
@@ -297,6 +308,21 @@ MORE: Final[dict[str, tuple[str, str, Any, int, Any]]] = {
         200,
         {"account_id": "1000000000000000", "access_key_id": KEY, "user": "", "requestId": REQUEST_ID},
     ),
+    "AddWaiver": (
+        "POST",
+        f"/addonry/v1/clusters/{CLUSTER}/waivers",
+        {"check": "WorkloadUnhealthy", "component": "coredns", "reason": "one flaky node", "until": "2027-01-31"},
+        200,
+        {**WAIVER, "owner": KEY, "requestId": REQUEST_ID},
+    ),
+    "ListWaivers": (
+        "GET",
+        f"/addonry/v1/clusters/{CLUSTER}/waivers",
+        None,
+        200,
+        {"waivers": [WAIVER], "requestId": REQUEST_ID},
+    ),
+    "RemoveWaiver": ("DELETE", f"/addonry/v1/clusters/{CLUSTER}/waivers/w-1", None, 200, {}),
     "CreateUser": ("POST", "/addonry/v1/users", {"name": "ann"}, 200, {}),
     "ListUsers": (
         "GET",

@@ -24,6 +24,7 @@ from addonry.model.errors import (
     AlreadyInstalled,
     ClusterNotFound,
     ComponentNotFound,
+    InvalidParameter,
     NotThere,
     TaskNotFound,
     VersionNotFound,
@@ -31,7 +32,7 @@ from addonry.model.errors import (
 from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
 from addonry.model.keys import AccessKey, Credential
 from addonry.model.owners import Owner
-from addonry.model.readiness import Blocker, Readiness, Severity
+from addonry.model.readiness import Blocker, Readiness, Severity, Waiver
 from addonry.model.tasks import (
     LIVE,
     Change,
@@ -46,6 +47,7 @@ from addonry.model.tasks import (
 from addonry.rules import task_moves
 from addonry.rules.access import SYSTEM_POLICIES
 from addonry.rules.planning import plan_for
+from addonry.rules.readiness.waiving import NEVER
 
 NOW = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
 CLUSTER = ClusterId("c23421cfa74454bc8b37163fd19afbeef")
@@ -142,6 +144,11 @@ def a_status(
         task=a_task(change) if change else None,
         change=change,
     )
+
+
+def a_waiver(*, by: str = "ann") -> Waiver:
+    until = datetime(2027, 2, 1, tzinfo=UTC)
+    return Waiver("WorkloadUnhealthy", ComponentName("coredns"), "one flaky node", by, until, NOW, "w-1")
 
 
 def a_blocker(message: str = "Task T-1 is running on it.", severity: Severity = Severity.BLOCKS) -> Blocker:
@@ -363,6 +370,25 @@ class FakeLifecycle:
     async def checks(self, cluster: ClusterId) -> tuple[ClusterCheck, ...]:
         await self.cluster(cluster)
         return tuple(self.ran)
+
+    async def add_waiver(
+        self, cluster: ClusterId, check: str, component: str, *, reason: str, until: str, owner: str
+    ) -> Waiver:
+        self._note("add_waiver", cluster, check, component, reason, until, owner)
+        await self.cluster(cluster)
+        if check in NEVER:
+            raise InvalidParameter("check", f"{check} cannot be waived")
+        return a_waiver(by=owner)
+
+    async def waivers(self, cluster: ClusterId) -> tuple[tuple[Waiver, bool], ...]:
+        await self.cluster(cluster)
+        return ((a_waiver(), False),)
+
+    async def remove_waiver(self, cluster: ClusterId, waiver: str, *, by: str) -> None:
+        self._note("remove_waiver", cluster, waiver, by)
+        await self.cluster(cluster)
+        if waiver != a_waiver().id:
+            raise NotThere(f"There is no waiver {waiver!r} of that cluster.")
 
     async def owned(self, cluster: ClusterId, name: str) -> tuple[ObjectRef, ...]:
         self._note("owned", cluster, name)

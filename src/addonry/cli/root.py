@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, Row]] = {
     "cancel": Row("moves", "End a task; what it has begun is rolled back."),
     "tasks": Row("tasks", "List tasks, show one, or wait for one."),
     "clusters": Row("clusters", "Register, list, show and remove clusters."),
+    "waivers": Row("waivers", "Let a readiness check pass for a while, with a reason; see what was waived."),
     "catalog": Row("catalog", "Show which components and versions there are, and where they come from."),
     "keys": Row("keys", "Create, list and revoke access keys."),
     "users": Row("access", "Create, list and remove users, who may do what their policies allow."),

@@ -14,7 +14,7 @@ from addonry.model.checks import ClusterCheck
 from addonry.model.clusters import Cluster, Profile
 from addonry.model.components import Component, ObjectRef
 from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
-from addonry.model.readiness import Readiness
+from addonry.model.readiness import Readiness, Waiver
 from addonry.model.tasks import Change, Edits, Event, Pace, Status, StepName, StepRecord, Task
 
 if TYPE_CHECKING:
@@ -153,6 +153,22 @@ class Lifecycle(Protocol):
 
     async def checks(self, cluster: ClusterId) -> tuple[ClusterCheck, ...]:
         """Newest first. Raises ClusterNotFound."""
+        ...
+
+    async def add_waiver(
+        self, cluster: ClusterId, check: str, component: str, *, reason: str, until: str, owner: str
+    ) -> Waiver:
+        """Let a check of *component*, or with none of all, pass until the end of a day. Raises ClusterNotFound,
+        InvalidParameter: for what cannot be waived as well.
+        """
+        ...
+
+    async def waivers(self, cluster: ClusterId) -> tuple[tuple[Waiver, bool], ...]:
+        """Oldest first, each with whether it has expired. Raises ClusterNotFound."""
+        ...
+
+    async def remove_waiver(self, cluster: ClusterId, waiver: str, *, by: str) -> None:
+        """Raises ClusterNotFound, NotThere."""
         ...
 
     async def remove_cluster(self, cluster: ClusterId, *, by: str) -> TaskId:

@@ -19,6 +19,7 @@ from addonry.lifecycle import (
 from addonry.lifecycle import changes as changing
 from addonry.lifecycle import clusters as registering
 from addonry.lifecycle import plan as planning
+from addonry.lifecycle import waivers as waiving
 from addonry.lifecycle.access import Access
 from addonry.lifecycle.discover import Scanner
 from addonry.lifecycle.facts import gather
@@ -29,6 +30,7 @@ from addonry.model.clusters import Cluster, Profile
 from addonry.model.components import ObjectRef
 from addonry.model.errors import ComponentNotFound, InvalidParameter, NotThere, VersionNotFound
 from addonry.model.ids import ClusterId, TaskId, Version
+from addonry.model.readiness import Waiver
 from addonry.model.tasks import LIVE, Event, Status, StepRecord, Task
 from addonry.rules.chart_hosts import checked, host_of
 from addonry.rules.eta import seconds_left, together
@@ -92,6 +94,22 @@ class Service:
         """See ``Lifecycle``."""
         await self._world.store.cluster(cluster)
         return await self._world.store.profiles.checks(cluster)
+
+    async def add_waiver(
+        self, cluster: ClusterId, check: str, component: str, *, reason: str, until: str, owner: str
+    ) -> Waiver:
+        """See ``Lifecycle``."""
+        return await waiving.add(self._world, cluster, check, component, reason=reason, until=until, owner=owner)
+
+    async def waivers(self, cluster: ClusterId) -> tuple[tuple[Waiver, bool], ...]:
+        """See ``Lifecycle``."""
+        await self._world.store.cluster(cluster)
+        now = self._world.now()
+        return tuple((each, each.until <= now) for each in await self._world.store.waivers.waivers(cluster))
+
+    async def remove_waiver(self, cluster: ClusterId, waiver: str, *, by: str) -> None:
+        """See ``Lifecycle``."""
+        await waiving.remove(self._world, cluster, waiver, by=by)
 
     async def remove_cluster(self, cluster: ClusterId, *, by: str) -> TaskId:
         """See ``Lifecycle``."""

@@ -24,6 +24,7 @@ class Ids:
     """An access key's id and secret."""
     check: Callable[[ClusterId], str]
     """A check's id, of a cluster."""
+    waiver: Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)

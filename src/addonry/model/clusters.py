@@ -43,7 +43,7 @@ class Profile:
     resource_group: str = ""
     timezone: str = ""
     maintenance_window: dict[str, Any] = field(default_factory=dict)
-    """Kept and told. Addonry changes nothing by itself, so there is nothing that it would hold back."""
+    """In ACK's shape, with ``enforce`` of ours; ``rules.windows`` reads it."""
     operation_policy: dict[str, Any] = field(default_factory=dict)
     init_version: str = ""
     """The Kubernetes version at registration."""

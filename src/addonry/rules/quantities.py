@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from math import ceil
 from typing import Final
 
 _SUFFIXES: Final[Mapping[str, Decimal]] = {
@@ -20,16 +21,12 @@ _LONGEST: Final = 40
 
 def thousandths(quantity: str) -> int:
     """A number of cores in thousandths, rounded up; what is no quantity is none."""
-    return _ceiling(_amount(quantity) * 1000)
+    return ceil(_amount(quantity) * 1000)
 
 
 def whole(quantity: str) -> int:
     """A number of bytes or pods, rounded up; what is no quantity is none."""
-    return _ceiling(_amount(quantity))
-
-
-def _ceiling(amount: Decimal) -> int:
-    return -int(-amount // 1)
+    return ceil(_amount(quantity))
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from addonry.cli.client import segment
+from addonry.cli.errors import WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.output import Format, Table, output_option, show
 from addonry.cli.session import open_session, service_options, where_of
@@ -92,6 +93,43 @@ def remove(ctx: click.Context, cluster: str, output: Format) -> None:
         cluster_id = session.cluster_id(cluster)
         accepted = session.client.delete(f"/clusters/{segment(cluster_id)}", action="DeleteCluster")
     show(accepted, output, lambda: Table(("REMOVED", "ID"), [(cluster, cluster_id)]))
+
+
+@clusters.command(
+    epilog=examples(
+        "addonry clusters window prod --days Monday,Thursday --at 03:00 --hours 3 --enforce",
+        "addonry clusters window prod --off",
+    )
+)
+@click.argument("cluster")
+@click.option("--days", default="Thursday", show_default=True, help="The days of the week on which it opens.")
+@click.option("--at", default="03:00", show_default=True, metavar="HH:MM", help="When it opens, in UTC.")
+@click.option("--hours", type=click.IntRange(1, 24), default=3, show_default=True, help="How long it stays open.")
+@click.option("--enforce", is_flag=True, help="Nothing is changed outside of it; without this, it is told of.")
+@click.option("--off", is_flag=True, help="No window any more.")
+@service_options
+@click.pass_context
+def window(ctx: click.Context, cluster: str, days: str, at: str, hours: int, enforce: bool, off: bool) -> None:
+    """Set the maintenance window of a cluster, in place of the one it has."""
+    from addonry.rules.windows import read_window
+
+    given: dict[str, Any] = {"enable": False}
+    if not off:
+        given = {
+            "enable": True,
+            "maintenance_time": f"{at}:00Z",
+            "duration": f"{hours}h",
+            "weekly_period": days,
+            "enforce": enforce,
+        }
+        if read_window(given) is None:
+            raise WrongUsage("--days or --at cannot be read; write Monday,Thursday and 03:00.", ctx=ctx)
+    with open_session(where_of(ctx)) as session:
+        path = f"/api/v2/clusters/{segment(session.cluster_id(cluster))}"
+        session.client.put(path, {"maintenance_window": given})
+    click.echo(
+        f"Cluster {cluster} has {'no maintenance window' if off else f'a window: {days} from {at} for {hours} h'}."
+    )
 
 
 def _table(found: list[dict[str, Any]]) -> Table:

@@ -14,10 +14,12 @@ from addonry.cli.errors import Failed, WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.kubeconfigs import Chosen, read_kubeconfig
 from addonry.cli.output import Format, Table, is_blocking, lines_of, output_option, show
+from addonry.cli.waiver_files import read_waiver_file
 
 if TYPE_CHECKING:
     from addonry.lifecycle import ComponentStatus
     from addonry.lifecycle.discover import Scan
+    from addonry.model.readiness import Waiver
 
 COLUMNS: Final = ("COMPONENT", "VERSION", "OWNER", "NAMESPACE", "NEWEST", "STATE")
 _TARGET: Final = re.compile(r"v?1\.\d{1,3}(\.\d{1,3})?")
@@ -35,6 +37,7 @@ _TARGET: Final = re.compile(r"v?1\.\d{1,3}(\.\d{1,3})?")
 @click.option("--target", metavar="1.NN", help="Choose versions that fit this Kubernetes instead of the one that runs.")
 @click.option("--chart-mirror", metavar="URL", help="One chart repository in place of all that the catalog names.")
 @click.option("--catalog", metavar="DIR", help="A directory of component files of your own, over the packaged ones.")
+@click.option("--waivers", metavar="FILE", help="Waivers of readiness checks, as YAML: what they are about blocks not.")
 @output_option()
 @click.pass_context
 def scan(
@@ -44,6 +47,7 @@ def scan(
     target: str | None,
     chart_mirror: str | None,
     catalog: str | None,
+    waivers: str | None,
     output: Format,
 ) -> None:
     """Look at a cluster: what runs, what fits, what blocks. Writes nothing, and needs no service.
@@ -56,13 +60,14 @@ def scan(
         raise WrongUsage(f"--target {target!r} is no Kubernetes version; give one like 1.37.", ctx=ctx)
     chosen = read_kubeconfig(kubeconfig, context)
     own = Path(catalog).expanduser() if catalog else None
-    seen, problems = asyncio.run(_look(chosen, target or "", chart_mirror, own))
+    waived = read_waiver_file(waivers) if waivers else ()
+    seen, problems = asyncio.run(_look(chosen, target or "", chart_mirror, own, waived))
     told = _told(seen, problems, target or "")
     show(told, output, lambda: table_of(told))
 
 
 async def _look(
-    chosen: Chosen, target: str, mirror: str | None, directory: Path | None
+    chosen: Chosen, target: str, mirror: str | None, directory: Path | None, waivers: "tuple[Waiver, ...]"
 ) -> "tuple[Scan, dict[str, str]]":
     from datetime import UTC, datetime
 
@@ -79,7 +84,7 @@ async def _look(
         live = open_cluster(chosen.text(), kube_settings(settings, Path(folder), may_run_plugins=True))
         catalog = open_catalog(catalog_settings(settings, None), MemoryShelf(), now=lambda: datetime.now(UTC))
         try:
-            seen = await scan_once(live, catalog, name=chosen.context, kubernetes=_whole(target))
+            seen = await scan_once(live, catalog, name=chosen.context, kubernetes=_whole(target), waivers=waivers)
             return seen, dict(catalog.problems())
         except ClusterRefused as error:
             # Nothing is registered here, so nothing can be registered again.

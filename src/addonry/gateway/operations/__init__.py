@@ -16,6 +16,7 @@ from addonry.gateway.operations import (
     reaching,
     tags,
     tasks,
+    waivers,
 )
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -30,6 +31,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *tasks.operations.operations,
     *moves.operations.operations,
     *events.operations.operations,
+    *waivers.operations.operations,
     *accounts.operations.operations,
 )
 
