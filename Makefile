@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+QUICK  := $(BIN)/python -m pytest -q -m 'not slow' --numprocesses auto --dist loadfile
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
@@ -27,8 +28,11 @@ $(VENV)/.dev: $(VENV)/.run
 demo: $(VENV)/.run ## the whole story on simulated clusters, in about a minute
 	@$(BIN)/addonry demo
 
-test: $(VENV)/.dev ## every test that this machine can run
-	@$(BIN)/python -m pytest
+test: $(VENV)/.dev ## every test that this machine can run, the quick ones first and on all cores
+	@status=0; \
+	  $(QUICK) -ra || status=$$?; \
+	  $(BIN)/python -m pytest -m slow || status=$$?; \
+	  exit $$status
 
 test-cluster: $(VENV)/.dev ## the scenarios on a cluster of yours, and where simulated ones differ; KUBECONFIG=FILE [ARGS=NAME]
 	@test -n "$(KUBECONFIG)" || { echo "Which cluster? make test-cluster KUBECONFIG=FILE" >&2; exit 2; }
@@ -39,7 +43,7 @@ check: $(VENV)/.dev ## what a review runs first: format, lint, types, import dir
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -q -m 'not slow'
+	@$(QUICK)
 
 chaos: $(VENV)/.dev ## long storms over several workers: kills, freezes, faults; ARGS="--minutes 10 --storms 6"
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -131,6 +131,17 @@ def test_a_status_nobody_knows_is_unknown():
         base64.b64encode(base64.b64encode(gzip.compress(b'{"name": "x"}'))),
         base64.b64encode(base64.b64encode(gzip.compress(b'{"name": "\xff"}'))),
     ],
+    ids=[
+        "nothing",
+        "no base64",
+        "no second base64",
+        "no gzip",
+        "cut off",
+        "a list",
+        "a number",
+        "no chart",
+        "no UTF-8",
+    ],
 )
 def test_junk_is_the_clusters_fault_and_not_a_crash(junk):
     with pytest.raises(ReleaseUnreadable) as caught:
