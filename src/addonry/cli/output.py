@@ -27,6 +27,12 @@ class Format(StrEnum):
     JSON = "json"
     YAML = "yaml"
     XML = "xml"
+    WIDE = "wide"
+    SARIF = "sarif"
+    JUNIT = "junit"
+
+
+_EVERYWHERE: Final = (Format.TABLE, Format.JSON, Format.YAML)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +46,9 @@ class Table:
     """Said on stderr in place of an empty table."""
 
 
-def output_option(*, xml: bool = False) -> Callable[[F], F]:
-    """The option ``-o``; its value arrives as *output*."""
-    choices = [each.value for each in Format if xml or each is not Format.XML]
+def output_option(*more: Format) -> Callable[[F], F]:
+    """The option ``-o``; its value arrives as *output*. Beside what every command prints it may take *more*."""
+    choices = [each.value for each in (*_EVERYWHERE, *more)]
     return click.option(
         "-o",
         "--output",
@@ -63,7 +69,7 @@ def show(value: Any, output: Format, table: Callable[[], Table]) -> None:
             import yaml
 
             click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
-        case Format.TABLE | Format.XML:
+        case _:
             print_table(table())
 
 

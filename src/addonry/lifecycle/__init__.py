@@ -14,6 +14,7 @@ from addonry.model.checks import ClusterCheck
 from addonry.model.clusters import Cluster, Profile
 from addonry.model.components import Component, ObjectRef
 from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
+from addonry.model.outlook import Outlook
 from addonry.model.readiness import Readiness, Waiver
 from addonry.model.tasks import Change, Edits, Event, Pace, Status, StepName, StepRecord, Task
 
@@ -34,6 +35,7 @@ class ComponentStatus:
     task: Task | None = None
     change: Change | None = None
     """The newest task of the component, and what it does or did to it; both None when there never was one."""
+    outlook: Outlook = field(default_factory=Outlook)
 
 
 @dataclass(frozen=True, slots=True)

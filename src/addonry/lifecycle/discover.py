@@ -23,6 +23,7 @@ from addonry.model.ids import ClusterId
 from addonry.model.readiness import Waiver
 from addonry.model.surroundings import Surroundings
 from addonry.rules.matching import count_others, recognise
+from addonry.rules.outlook import look_ahead
 from addonry.rules.readiness import assess
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,10 @@ async def scan_once(
     errors = await values_errors(catalog, facts)
     found = (each for each in facts.values() if each.component)
     weighed = (replace(each, values_errors=errors.get(each.name)) for each in found)
-    statuses = tuple(ComponentStatus(each.name, each.component, each.entry, readiness=assess(each)) for each in weighed)
+    statuses = tuple(
+        ComponentStatus(each.name, each.component, each.entry, readiness=assess(each), outlook=look_ahead(each))
+        for each in weighed
+    )
     return Scan(inventory, statuses, count_others(inventory, components))
 
 

@@ -34,6 +34,7 @@ from addonry.model.readiness import Waiver
 from addonry.model.tasks import LIVE, Event, Status, StepRecord, Task
 from addonry.rules.chart_hosts import checked, host_of
 from addonry.rules.eta import seconds_left, together
+from addonry.rules.outlook import look_ahead
 from addonry.rules.readiness import assess
 from addonry.rules.versions import same_version
 
@@ -135,7 +136,9 @@ class Service:
         statuses: dict[str, ComponentStatus] = {}
         for name, each in facts.items():
             task, change = changes.get(name, (None, None))
-            statuses[name] = ComponentStatus(name, each.component, each.entry, assess(each), task, change)
+            statuses[name] = ComponentStatus(
+                name, each.component, each.entry, assess(each), task, change, look_ahead(each)
+            )
         self._statuses[cluster] = (read, statuses)
         return statuses
 

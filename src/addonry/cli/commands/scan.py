@@ -13,15 +13,17 @@ import click
 from addonry.cli.errors import Failed, WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.kubeconfigs import Chosen, read_kubeconfig
-from addonry.cli.output import Format, Table, is_blocking, lines_of, output_option, show
+from addonry.cli.output import Format, Table, lines_of, output_option, show
+from addonry.cli.standing import FailOn, Standing, blockers_of, fail_on_option, judge, standing_of
 from addonry.cli.waiver_files import read_waiver_file
 
 if TYPE_CHECKING:
-    from addonry.lifecycle import ComponentStatus
     from addonry.lifecycle.discover import Scan
     from addonry.model.readiness import Waiver
 
-COLUMNS: Final = ("COMPONENT", "VERSION", "OWNER", "NAMESPACE", "NEWEST", "STATE")
+COLUMNS: Final = ("COMPONENT", "VERSION", "OWNER", "NEXT", "NEWEST", "END OF LIFE", "ROLLBACK", "STATE")
+WIDE: Final = ("NAMESPACE", "APP VERSION", "HEALTH")
+"""What ``-o wide`` puts before the last column."""
 _TARGET: Final = re.compile(r"v?1\.\d{1,3}(\.\d{1,3})?")
 
 
@@ -30,6 +32,7 @@ _TARGET: Final = re.compile(r"v?1\.\d{1,3}(\.\d{1,3})?")
         "addonry scan",
         "addonry scan --context prod-admin --target 1.37",
         "addonry scan --kubeconfig ./sim-1.kubeconfig -o json",
+        "addonry scan --fail-on blocked,eol -o junit > addons.xml",
     )
 )
 @click.option("--kubeconfig", metavar="FILE", help="The kubeconfig; - reads it from stdin.  [env: KUBECONFIG]")
@@ -38,7 +41,8 @@ _TARGET: Final = re.compile(r"v?1\.\d{1,3}(\.\d{1,3})?")
 @click.option("--chart-mirror", metavar="URL", help="One chart repository in place of all that the catalog names.")
 @click.option("--catalog", metavar="DIR", help="A directory of component files of your own, over the packaged ones.")
 @click.option("--waivers", metavar="FILE", help="Waivers of readiness checks, as YAML: what they are about blocks not.")
-@output_option()
+@output_option(Format.WIDE, Format.SARIF, Format.JUNIT)
+@fail_on_option
 @click.pass_context
 def scan(
     ctx: click.Context,
@@ -49,12 +53,16 @@ def scan(
     catalog: str | None,
     waivers: str | None,
     output: Format,
+    fail_on: tuple[FailOn, ...],
 ) -> None:
     """Look at a cluster: what runs, what fits, what blocks. Writes nothing, and needs no service.
 
-    NEWEST is the newest version that fits the cluster's Kubernetes, or the one of --target. STATE is READY (it can
-    be upgraded now), UP TO DATE, UNKNOWN (no catalog knows its versions), or BLOCKED with the first reason; reasons
-    and remedies stand below the table.
+    NEXT is the newest version that fits the cluster's Kubernetes, or the one of --target, and NEWEST the newest of all
+    where that is another. STATE is READY (it can be upgraded now), UP TO DATE, UNKNOWN (no catalog knows its versions), or
+    BLOCKED with the first reason; reasons and remedies stand below the table. ROLLBACK says whether a change that fails
+    can be taken back. json and yaml have each component as the API tells it; sarif and junit are for pipelines.
+
+    Exits with 0 when the cluster was looked at, 1 when it was not or --fail-on is met, 2 on wrong usage.
     """
     if target and not _TARGET.fullmatch(target):
         raise WrongUsage(f"--target {target!r} is no Kubernetes version; give one like 1.37.", ctx=ctx)
@@ -63,7 +71,17 @@ def scan(
     waived = read_waiver_file(waivers) if waivers else ()
     seen, problems = asyncio.run(_look(chosen, target or "", chart_mirror, own, waived))
     told = _told(seen, problems, target or "")
-    show(told, output, lambda: table_of(told))
+    if output is Format.SARIF:
+        from addonry.cli.reports.sarif import sarif
+
+        show(sarif(told), Format.JSON, lambda: table_of(told))
+    elif output is Format.JUNIT:
+        from addonry.cli.reports.junit import junit
+
+        click.echo(junit(told), nl=False)
+    else:
+        show(told, output, lambda: table_of(told, wide=output is Format.WIDE))
+    judge(told["components"], fail_on)
 
 
 async def _look(
@@ -103,6 +121,8 @@ def _whole(target: str) -> str:
 
 
 def _told(seen: "Scan", problems: dict[str, str], target: str) -> dict[str, Any]:
+    from addonry.gateway.component import component_shape
+
     return {
         "kubernetes": seen.inventory.kubernetes,
         "target": target,
@@ -111,62 +131,17 @@ def _told(seen: "Scan", problems: dict[str, str], target: str) -> dict[str, Any]
         "namespace": seen.inventory.namespace,
         "others": seen.others,
         "catalog_problems": problems,
-        "components": [_component(status) for status in seen.components],
+        # With the members that the API's ListClusterComponents gives each, by the same encoder.
+        "components": [component_shape(status) for status in seen.components],
     }
 
 
-def _component(status: "ComponentStatus") -> dict[str, Any]:
-    """One component, with the members that the API's ListClusterComponents gives it."""
-    from addonry.gateway.findings import finding_shape
-    from addonry.gateway.ownership import conflict_shape, owner_shape
-
-    assert status.component is not None, "a scan tells of what is there"
-    found, readiness = status.component.found, status.readiness
-    return {
-        "name": status.name,
-        "in_catalog": status.entry is not None,
-        "installed": True,
-        "version": found.version,
-        "app_version": found.app_version,
-        "source": found.placement.source.value,
-        "namespace": found.placement.namespace,
-        "instance": found.placement.name,
-        "kind": found.placement.kind,
-        "owner": found.owner.value,
-        "owner_ref": owner_shape(found.owner_ref) if found.owner_ref else None,
-        "conflicts": [conflict_shape(each) for each in found.conflicts],
-        "health": found.health.value,
-        "message": found.message,
-        "ready": readiness.is_ready,
-        "can_upgrade": readiness.can_upgrade,
-        "target": _target(status),
-        "findings": [finding_shape(each) for each in readiness.findings],
-    }
-
-
-def _target(status: "ComponentStatus") -> str:
-    from addonry.rules.offers import version_of
-
-    offer = status.readiness.target
-    return version_of(offer, status.component, status.entry) if offer else ""
-
-
-def table_of(told: Mapping[str, Any]) -> Table:
+def table_of(told: Mapping[str, Any], *, wide: bool = False) -> Table:
     """The scan's data as a table."""
     from addonry.rules.denied import hidden_by
 
     components = told["components"]
-    rows = [
-        (
-            each["name"],
-            each["version"],
-            each["owner"],
-            each["namespace"],
-            each["target"] or (each["version"] if _state(each) == "UP TO DATE" else ""),
-            _state(each),
-        )
-        for each in components
-    ]
+    rows = [_row(each, wide=wide) for each in components]
     # What is wrong with a repository is told once, below, and not for each component in it.
     told_once = {"CatalogUnavailable"} if told["catalog_problems"] else set()
     notes = lines_of(
@@ -180,14 +155,26 @@ def table_of(told: Mapping[str, Any]) -> Table:
     others = told["others"]
     aside = f" and {others} other workload{'s' if others != 1 else ''}" if others else ""
     head = f"Kubernetes {told['kubernetes']}, {told['nodes']} nodes, {len(rows)} components{aside}"
-    return Table(COLUMNS, rows, (head, *notes), empty="Nothing was found that Addonry could look after.")
+    columns = (*COLUMNS[:-1], *WIDE, COLUMNS[-1]) if wide else COLUMNS
+    return Table(columns, rows, (head, *notes), empty="Nothing was found that Addonry could look after.")
 
 
-def _state(component: Mapping[str, Any]) -> str:
-    blocking = [each["id"] for each in component["findings"] if is_blocking(each)]
-    if blocking:
-        return f"BLOCKED {blocking[0]}"
-    unknown = any(each["id"] in {"CatalogUnavailable", "NoCharts"} for each in component["findings"])
-    if not component["in_catalog"] or (unknown and not component["can_upgrade"]):
-        return "UNKNOWN"
-    return "READY" if component["can_upgrade"] else "UP TO DATE"
+def _row(component: Mapping[str, Any], *, wide: bool) -> tuple[str, ...]:
+    standing = standing_of(component)
+    current = component["version"] if standing is Standing.UP_TO_DATE else ""
+    following = component["target"] or current
+    more = (component["namespace"], component["app_version"], component["health"]) if wide else ()
+    return (
+        component["name"],
+        component["version"],
+        component["owner"],
+        following,
+        component["newest"] if component["newest"] not in {following, component["version"]} else "",
+        (component["end_of_life"] or {}).get("day", ""),
+        _ROLLBACK[component["can_roll_back"]],
+        *more,
+        " ".join([standing, *blockers_of(component)[:1]]),
+    )
+
+
+_ROLLBACK: Final[Mapping[bool | None, str]] = {True: "yes", False: "no", None: ""}

@@ -12,6 +12,7 @@ from addonry.cli.errors import Failed, WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.output import Format, Table, is_blocking, lines_of, output_option, print_table, show
 from addonry.cli.session import Session, open_session, service_options, where_of
+from addonry.cli.standing import FailOn, fail_on_option, judge
 
 OPERATION: Final = "DescribeClusterAddonsUpgradeStatus"
 COLUMNS: Final = ("COMPONENT", "VERSION", "OWNER", "HEALTH", "NEXT", "STATE", "LAST TASK")
@@ -29,14 +30,23 @@ NEVER: Final = "0001-01-01T00:00:00Z"
 @click.argument("cluster")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("-w", "--watch", is_flag=True, help="Go on, and print again whenever something has changed.")
-@output_option(xml=True)
+@output_option(Format.XML)
+@fail_on_option
 @service_options
 @click.pass_context
-def status(ctx: click.Context, cluster: str, names: tuple[str, ...], watch: bool, output: Format) -> None:
+def status(
+    ctx: click.Context,
+    cluster: str,
+    names: tuple[str, ...],
+    watch: bool,
+    output: Format,
+    fail_on: tuple[FailOn, ...],
+) -> None:
     """Show a cluster's components: version, readiness and the last task of each.
 
     CLUSTER is a name or an id. Without NAME, the table shows what is installed, and the other formats everything
-    that is installed or could be. json and xml are the answer of DescribeClusterAddonsUpgradeStatus.
+    that is installed or could be. json and xml are the answer of DescribeClusterAddonsUpgradeStatus. --fail-on makes
+    the exit status 1 when a component meets the condition.
     """
     if watch and output is not Format.TABLE:
         raise WrongUsage("--watch prints tables only.", ctx=ctx)
@@ -51,6 +61,9 @@ def status(ctx: click.Context, cluster: str, names: tuple[str, ...], watch: bool
         elif told or not names or output is not Format.TABLE:
             show(told, output, lambda: status_table(session, cluster_id, names, told))
         _refuse_unknown(names, told)
+        if fail_on:
+            known = _components(session, cluster_id)
+            judge((known[name] for name in told if name in known), fail_on)
 
 
 def read_status(session: Session, cluster_id: str, names: tuple[str, ...]) -> dict[str, Any]:

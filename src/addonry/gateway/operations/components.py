@@ -11,15 +11,14 @@ import msgspec
 
 from addonry.gateway import vocabulary
 from addonry.gateway.codec import write_json
-from addonry.gateway.findings import FindingShape, finding_shape
+from addonry.gateway.component import ComponentShape, component_shape
 from addonry.gateway.operation import Call, Encoded, Kind, Level, Parameter, Registry
 from addonry.gateway.operations.envelope import Free
-from addonry.gateway.ownership import ConflictShape, OwnerShape, conflict_shape, owner_shape
 from addonry.lifecycle import ComponentStatus
 from addonry.model.components import Component, Health, ObjectRef, SourceKind
 from addonry.model.errors import ComponentNotFound
 from addonry.model.ids import ClusterId, Version
-from addonry.model.tasks import LIVE, Change, Status, Task, TaskKind
+from addonry.model.tasks import LIVE, Change, Status, TaskKind
 from addonry.rules.offers import version_of
 
 operations = Registry()
@@ -504,33 +503,6 @@ class ComponentTask(TypedDict):
     stall: str
 
 
-class ComponentShape(TypedDict):
-    """Everything known of one component of a cluster."""
-
-    name: str
-    title: str
-    category: str
-    in_catalog: bool
-    installed: bool
-    version: str
-    app_version: str
-    source: str
-    namespace: str
-    instance: str
-    kind: str
-    owner: str
-    owner_ref: OwnerShape | None
-    conflicts: list[ConflictShape]
-    health: str
-    message: str
-    ready: bool
-    can_upgrade: bool
-    target: str
-    findings: list[FindingShape]
-    observed_at: str
-    task: ComponentTask | None
-
-
 class Components(TypedDict):
     """The components of a cluster."""
 
@@ -542,58 +514,11 @@ class Components(TypedDict):
 async def list_cluster_components(call: Call) -> Components:
     """Everything known of a cluster's components: owner, health, target, and each readiness finding with its remedy."""
     statuses = await call.lifecycle.status(call.cluster())
-    return {"components": [_component(status) for status in statuses.values()], "requestId": call.request_id}
+    return {"components": [component_shape(status) for status in statuses.values()], "requestId": call.request_id}
 
 
 @operations.add("ScanCluster", "POST", "/addonry/v1/clusters/{ClusterId}/scan", Level.UPDATE, Components)
 async def scan_cluster(call: Call) -> Components:
     """Look at the cluster now, and tell what runs there."""
     found = await call.lifecycle.scan(call.cluster())
-    return {"components": [_component(status) for status in found], "requestId": call.request_id}
-
-
-def _component(status: ComponentStatus) -> ComponentShape:
-    found = status.component.found if status.component else None
-    entry = status.entry
-    return {
-        "name": status.name,
-        "title": entry.title if entry else "",
-        "category": entry.category if entry else "",
-        "in_catalog": entry is not None,
-        "installed": found is not None,
-        "version": found.version if found else "",
-        "app_version": found.app_version if found else "",
-        "source": found.placement.source if found else "",
-        "namespace": found.placement.namespace if found else (entry.namespace if entry else ""),
-        "instance": found.placement.name if found else (entry.release if entry else ""),
-        "kind": found.placement.kind if found else "",
-        "owner": found.owner if found else "",
-        "owner_ref": owner_shape(found.owner_ref) if found and found.owner_ref else None,
-        "conflicts": [conflict_shape(each) for each in found.conflicts] if found else [],
-        "health": found.health if found else "",
-        "message": found.message if found else "",
-        "ready": status.readiness.is_ready,
-        "can_upgrade": status.readiness.can_upgrade,
-        "target": next_version(status) if status.readiness.target else "",
-        "findings": [finding_shape(each) for each in status.readiness.findings],
-        "observed_at": vocabulary.moment(status.component.observed_at if status.component else None),
-        "task": _task(status.task, status.change),
-    }
-
-
-def _task(task: Task | None, change: Change | None) -> ComponentTask | None:
-    if task is None or change is None:
-        return None
-    return {
-        "task_id": task.id,
-        "task_type": vocabulary.KIND[change.kind].task_type,
-        "state": vocabulary.STATUS[change.status].state,
-        "status": vocabulary.status_of(change),
-        "percent": change.percent,
-        "from_version": change.from_version,
-        "to_version": change.to_version,
-        "created_at": vocabulary.moment(task.created_at),
-        "finished_at": vocabulary.moment(change.finished_at),
-        "message": vocabulary.trouble_message(change.trouble) if change.trouble else change.note,
-        "stall": change.stall,
-    }
+    return {"components": [component_shape(status) for status in found], "requestId": call.request_id}

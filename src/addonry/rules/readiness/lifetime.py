@@ -6,6 +6,7 @@ from typing import Final
 from addonry.model.catalog import Offer, Risk
 from addonry.model.readiness import Blocker, Facts, Severity
 from addonry.rules.offers import covers
+from addonry.rules.outlook import end_of_life
 from addonry.rules.versions import ConstraintError, satisfies
 from addonry.rules.windows import DAYS, Window, read_window
 
@@ -14,12 +15,11 @@ END_SOON: Final = timedelta(days=90)
 
 def is_maintained(facts: Facts, _target: Offer | None) -> Blocker | None:
     """Somebody still mends what is installed."""
-    if facts.component is None or facts.entry is None or facts.now is None:
+    end = end_of_life(facts)
+    if facts.component is None or end is None or facts.now is None:
         return None
     found, today = facts.component.found, facts.now.date()
-    ends = [each for each in facts.entry.ends if covers(each.versions, found.version, found.app_version)]
-    end = min(ends, key=lambda each: each.day, default=None)
-    if end is None or end.day - today > END_SOON:
+    if end.day - today > END_SOON:
         return None
     words = f"is not maintained since {end.day}" if end.day <= today else f"will not be maintained from {end.day} on"
     return Blocker(

@@ -1,8 +1,8 @@
 """The files that describe populations, and what they leave to be filled in.
 
 Objects are written as Kubernetes writes them, less what follows from the rest: the `apiVersion` of a built-in kind,
-the namespace of a group, the labels of a workload's Pods (those of its selector) and the ServiceAccounts that
-workloads name. `${WORD}` stands for a word of `words`, which may differ by Kubernetes minor: the entry of the nearest
+the namespace of a group, the labels of a workload's Pods (those of its selector), the readiness probe of what is no
+DaemonSet, and the ServiceAccounts that workloads name. `${WORD}` stands for a word of `words`, which may differ by Kubernetes minor: the entry of the nearest
 minor at or below the cluster's counts. `${kubernetes}` is the version that the cluster tells, `${kubernetes-tag}` the
 same as the tag of an image.
 """
@@ -27,6 +27,7 @@ _WORD: Final = re.compile(r"\$\{(?P<name>[a-z0-9-]+)\}")
 _API_VERSIONS: Final[Mapping[str, str]] = {r.kind: r.api_version for r in reversed(BUILT_IN)}
 _CLUSTER_WIDE: Final = frozenset(r.kind for r in BUILT_IN if not r.namespaced)
 _WORKLOADS: Final = frozenset({"Deployment", "DaemonSet", "StatefulSet"})
+_PROBE: Final[Mapping[str, Any]] = {"readinessProbe": {"httpGet": {"path": "/readyz", "port": 8080}}}
 
 Words = Mapping[str, str]
 
@@ -201,6 +202,10 @@ def _completed(item: Mapping[str, Any], group: Group | Release) -> Object:
         spec = obj["spec"] = dict(obj["spec"])
         template = spec["template"] = dict(spec["template"])
         template.setdefault("metadata", {"labels": spec["selector"]["matchLabels"]})
+        if kind != "DaemonSet":
+            inner = template["spec"] = dict(template["spec"])
+            main, *others = inner["containers"]
+            inner["containers"] = [{**_PROBE, **main}, *others]
     return obj
 
 
