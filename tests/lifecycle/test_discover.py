@@ -7,10 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from addonry.lifecycle.discover import Scanner
+from addonry.lifecycle.facts import gather
 from addonry.model.clusters import Reach
 from addonry.model.components import Health, Inventory
 from addonry.model.errors import ClusterRefused, ClusterUnreachable, StoreUnavailable
 from addonry.model.ids import ClusterId
+from addonry.rules.readiness import assess
 from tests.builders import a_cluster, a_component
 from tests.lifecycle.conftest import CLUSTER
 
@@ -60,6 +62,15 @@ async def test_what_is_seen_is_stored_under_the_catalogs_names(world, scanner, l
     (stored,) = await world.store.components(CLUSTER)
     assert (stored.name, stored.version) == ("coredns", "1.1.0")
     assert (await world.store.cluster(CLUSTER)).reach is Reach.ANSWERS
+
+
+async def test_what_is_changed_again_and_again_is_told_from_scan_to_scan(world, scanner, live):
+    """Two owners who fight over something leave it well and ready at every single look."""
+    for count in range(100, 113):
+        live.found = (a_component("1.1.0", changes={"Deployment kube-system/coredns": count}).found,)
+        await scanner.scan(CLUSTER)
+    facts, _ = await gather(world, CLUSTER)
+    assert "Churn" in {each.id for each in assess(facts["coredns"]).findings}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from addonry.model.components import Driver, Placement, SourceKind
 from addonry.model.ids import Version
-from addonry.model.owners import Claim, Conflict, Owner, OwnerRef, Turnover, Upkeep
+from addonry.model.owners import Claim, Conflict, Owner, OwnerRef, Turnover, Upkeep, Watch
 from addonry.model.readiness import Severity
 from addonry.model.tasks import TaskKind
 from addonry.rules.readiness import assess, assess_change
@@ -45,6 +45,19 @@ def test_a_component_of_its_own_that_nobody_fights_over_passes_them_all():
     fine = a_component(turnovers=(Turnover("revisions", 300, NOW - timedelta(days=900)),))
     found = {each.id for each in assess(some_facts(fine, an_offer("2.0.0"))).findings}
     assert not found & FINDINGS.keys()
+
+
+def test_who_is_changed_over_and_over_under_our_eyes_is_told_whatever_its_age():
+    component = a_component(
+        watch=Watch(
+            NOW - timedelta(hours=1),
+            {"release dns": 352_140, "DaemonSet a/b": 1},
+            {"release dns": 352_160, "DaemonSet a/b": 1},
+        )
+    )
+    (found,) = [each for each in assess(some_facts(component, an_offer("2.0.0"))).findings if each.id == "Churn"]
+    assert "20 times within 6 hours" in found.message
+    assert found.evidence == ("release dns: change 352160, 352140 at 2026-11-23 07:00",)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from addonry.kube.surroundings import WORKLOADS, placed, surroundings_of, survey
 from addonry.model.components import Driver, Found, Health, Inventory, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
 from addonry.model.owners import Claim, Conflict, Owner, Turnover
-from addonry.rules.churn import MANY, often, turnover_of
+from addonry.rules.churn import MANY, changes_of, often, turnover_of
 from addonry.rules.health import Assessment, assess_workload, together
 from addonry.rules.matching import main_image, split_chart_label, told_version
 from addonry.rules.owners import (
@@ -306,6 +306,7 @@ def _whole(
         owner_ref=by,
         conflicts=(*((over_all,) if over_all else ()), *conflicts),
         turnovers=(*found.turnovers, *_turnovers(members)),
+        changes={f"release {key[1]}": found.revision, **_changes(members)},
         images=tuple(dict.fromkeys(image for each in members for image in each.marks.images)),
     )
 
@@ -332,8 +333,13 @@ def _plain(group: list[_Seen], registry: Registry) -> Found:
         images=tuple(dict.fromkeys(image for each in group for image in each.marks.images)),
         conflicts=tuple(each for each in conflicts if each is not None),
         turnovers=_turnovers(group),
+        changes=_changes(group),
         no_version="" if version or installed else no_version,
     )
+
+
+def _changes(group: Iterable[_Seen]) -> dict[str, int]:
+    return {each.marks.title: changes_of(each.marks, each.workload.metadata.generation) for each in group}
 
 
 def _turnovers(group: Iterable[_Seen]) -> tuple[Turnover, ...]:

@@ -22,6 +22,7 @@ from addonry.model.errors import AddonryError, ClusterNotFound, ClusterRefused, 
 from addonry.model.ids import ClusterId
 from addonry.model.readiness import Waiver
 from addonry.model.surroundings import Surroundings
+from addonry.rules.churn import watched
 from addonry.rules.matching import count_others, recognise
 from addonry.rules.outlook import look_ahead
 from addonry.rules.readiness import assess
@@ -104,6 +105,7 @@ async def scan_registered(world: World, cluster: ClusterId) -> bool:
             await world.store.save_cluster(replace(known, reach=reach, trouble=error.message, updated_at=world.now()))
         raise
     components = recognise(inventory, world.catalog.entries(), began)
+    components = watched(components, await world.store.components(cluster), began)
     seen = replace(
         known,
         kubernetes=inventory.kubernetes,

@@ -141,6 +141,7 @@ async def look_at(world: World, task: Task, live: LiveCluster) -> Found | None:
         owner_ref=known.owner_ref,
         conflicts=known.conflicts,
         turnovers=known.turnovers,
+        watch=known.watch,
     )
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from addonry.model.ids import ComponentName, Version
-from addonry.model.owners import Conflict, Owner, OwnerRef, Turnover
+from addonry.model.owners import Conflict, Owner, OwnerRef, Turnover, Watch
 
 if TYPE_CHECKING:
     from addonry.model.surroundings import Surroundings
@@ -98,6 +98,12 @@ class Found:
     conflicts: tuple[Conflict, ...] = ()
     turnovers: tuple[Turnover, ...] = ()
     """What of it has been changed more than a hundred times."""
+    changes: Mapping[str, int] = field(default_factory=dict)
+    """Of the release and of each workload a number that grows with each change: its revision, its rollouts. Empty where
+    *watch* has taken it over.
+    """
+    watch: Watch | None = None
+    """How these numbers grew from scan to scan; None in a single look."""
     no_version: str = ""
     """Why *version* is empty, where it is."""
 

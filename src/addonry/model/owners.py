@@ -1,5 +1,6 @@
 """Who put a component there, what they do about changes that others make, and who else lays claim to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -75,6 +76,25 @@ class Conflict:
     """``Deployment kube-system/metrics-server``."""
     claims: tuple[Claim, ...]
     """Two or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How often the parts of something were changed under our eyes, in a window of time and in the one before."""
+
+    since: datetime
+    first: Mapping[str, int]
+    """All changes of each part ever, when the window began."""
+    last: Mapping[str, int]
+    """The same, when they were seen last."""
+    before: int = 0
+    """The changes of the busiest part in the window before."""
+
+    @property
+    def changes(self) -> int:
+        """Of the busiest part, in the busier of the two windows."""
+        grown = (count - self.first.get(part, count) for part, count in self.last.items())
+        return max(self.before, *grown, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from addonry.kube import KubeSettings, open_cluster
 from addonry.kube.api import Api
 from addonry.kube.inventory import found_workload, take_inventory
 from addonry.kube.kubeconfig import read_kubeconfig
-from addonry.model.components import Found, Health, Inventory, ReleaseStatus, SourceKind
+from addonry.model.components import Driver, Found, Health, Inventory, ReleaseStatus, SourceKind
 from addonry.model.errors import ClusterRefused, ClusterUnreachable
 from addonry.model.owners import Owner
 from addonry.simulator import SimulatedCluster, Simulator
@@ -322,3 +322,15 @@ async def test_what_helm_installs_is_found_as_helm_stored_it(simulator, cluster,
         found.revision,
     )
     await live.close()
+
+
+@pytest.mark.slow
+async def test_what_helm_keeps_in_config_maps_is_found_as_helm_stored_it(simulator, cluster):
+    kubeconfig = cluster.kubeconfig()
+    given = {"chart_repo_url": f"{simulator.url}/charts", "chart_version": "1.43.0", "driver": "configmap"}
+    await asyncio.to_thread(helm, kubeconfig, "install", "coredns", "dns", {"replicaCount": 1}, **given)
+    api = Api(read_kubeconfig(kubeconfig), request_seconds=5)
+    (found,) = (await take_inventory(api)).found
+    await api.close()
+    assert (found.chart, found.version, found.status) == ("coredns", "1.43.0", ReleaseStatus.DEPLOYED)
+    assert (found.driver, found.values) == (Driver.CONFIG_MAPS, {"replicaCount": 1})

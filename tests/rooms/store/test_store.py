@@ -27,7 +27,7 @@ from addonry.model.errors import (
 )
 from addonry.model.ids import ClusterId, ComponentName, TaskId
 from addonry.model.keys import AccessKey
-from addonry.model.owners import Claim, Conflict, Owner, OwnerRef, Turnover, Upkeep
+from addonry.model.owners import Claim, Conflict, Owner, OwnerRef, Turnover, Upkeep, Watch
 from addonry.model.readiness import Blocker
 from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import (
@@ -175,6 +175,8 @@ class TestComponents:
             turnovers=(Turnover("revisions", 9_792, NOW),),
             driver=Driver.CONFIG_MAPS,
             no_version="no tag",
+            changes={"release coredns": 9_792},
+            watch=Watch(NOW, {"release coredns": 9_000}, {"release coredns": 9_792}, before=12),
         )
         await registered.save_component(a_cluster().id, component)
         assert await registered.components(a_cluster().id) == (component,)

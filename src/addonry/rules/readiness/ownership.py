@@ -11,7 +11,7 @@ from addonry.model.catalog import Offer
 from addonry.model.components import Driver
 from addonry.model.owners import Owner, OwnerRef, Upkeep
 from addonry.model.readiness import Blocker, Facts, Severity
-from addonry.rules.churn import is_churn, per_day
+from addonry.rules.churn import WINDOW, is_churn, is_restless, per_day
 
 _TOLD: Final = 5
 """How many conflicts the evidence names; a release may have dozens of workloads."""
@@ -93,12 +93,30 @@ def _remedy(ref: OwnerRef) -> str:
     return sentence.format(name=ref.name, namespace=ref.namespace or "NAMESPACE", title=ref.title)
 
 
+_FIND_OUT: Final = (
+    "Find out who changes it (kubectl get --show-managed-fields, helm history) before changing it yourself."
+)
+_HOURS: Final = WINDOW.total_seconds() / 3600
+
+
 def is_at_rest(facts: Facts, _target: Offer | None) -> Blocker | None:
     """Nothing changes it over and over: a sign that two fight over it, or that one fights with itself."""
     component = facts.component
     if component is None or component.observed_at is None:
         return None
-    now = component.observed_at
+    now, watch = component.observed_at, component.found.watch
+    if watch is not None and is_restless(watch):
+        return Blocker(
+            "Churn",
+            f"{facts.name} does not come to rest: it was changed {watch.changes} times within {_HOURS:.0f} hours.",
+            _FIND_OUT,
+            Severity.WARNS,
+            evidence=tuple(
+                f"{part}: change {count}, {watch.first[part]} at {watch.since:%Y-%m-%d %H:%M}"
+                for part, count in watch.last.items()
+                if count > watch.first.get(part, count)
+            )[:_TOLD],
+        )
     restless = [each for each in component.found.turnovers if is_churn(each, now)]
     if not restless:
         return None
@@ -106,7 +124,7 @@ def is_at_rest(facts: Facts, _target: Offer | None) -> Blocker | None:
     return Blocker(
         "Churn",
         f"{facts.name} does not come to rest: {worst.count} {worst.what}, about {per_day(worst, now):.0f} a day.",
-        "Find out who changes it (kubectl get --show-managed-fields, helm history) before another change is made.",
+        _FIND_OUT,
         Severity.WARNS,
         evidence=tuple(f"{each.count} {each.what} since {each.since:%Y-%m-%d}" for each in restless[:_TOLD]),
     )
