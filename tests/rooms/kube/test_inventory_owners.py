@@ -11,6 +11,7 @@ from addonry.kube.inventory import take_inventory
 from addonry.kube.kubeconfig import read_kubeconfig
 from addonry.model.components import Driver, Found, SourceKind
 from addonry.model.owners import Owner, Upkeep
+from addonry.rules.denied import HIDDEN
 from addonry.simulator import SimulatedCluster, Simulator
 from tests.rooms.kube.cluster_objects import of_helm, put_crd, put_custom, put_release, put_workload
 
@@ -326,6 +327,8 @@ async def test_there_are_nineteen_requests_and_one_for_each_kind_of_controller_w
         await put_release(api, f"release-{number}")
     few = await asked()
     assert len(few) == 19 + len(RESOURCES) == 28
+    lists = {path.rpartition("/")[2] for path in few} - {"api", "apis"}
+    assert lists <= HIDDEN.keys(), "rules/denied.py says what each list hides from who may not make it"
     await asyncio.gather(*(put_release(api, f"release-{number}") for number in range(3, 150)))
     await asyncio.gather(*(put_workload(api, name=f"plain-{number}", replicas=0) for number in range(150)))
     assert await asked() == few
