@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
-from addonry.simulator.tls import issue
+from addonry.simulator.tls import Authority
+
+AUTHORITY = Authority("a test's")
 
 
 def serve(*arguments: str) -> "subprocess.Popen[str]":
@@ -52,17 +54,18 @@ def test_a_port_that_is_taken_is_no_wrong_usage(alone, tmp_path):
 
 @pytest.mark.parametrize("broken", ["missing", "no certificate", "another's key"])
 def test_a_certificate_that_cannot_be_served_with_is_named_before_anything_starts(alone, tmp_path, broken):
-    data = tmp_path / "data"
-    made = issue(tmp_path, "127.0.0.1")
-    chain, key = made.certificate_file, made.key_file
+    data, chain, key = tmp_path / "data", tmp_path / "server.crt", tmp_path / "server.key"
+    # What an authority issues is certificate and key in one.
+    issued = AUTHORITY.issue("127.0.0.1")
+    chain.write_bytes(issued)
+    key.write_bytes(issued)
     match broken:
         case "missing":
             chain.unlink()
         case "no certificate":
             chain.write_text("rubbish")
         case _:
-            (tmp_path / "other").mkdir()
-            key.write_bytes(issue(tmp_path / "other", "127.0.0.1").key_file.read_bytes())
+            key.write_bytes(AUTHORITY.issue("127.0.0.1"))
     result = alone(
         *("serve", "--data", str(data), "--listen", "127.0.0.1:0", "--tls-cert", str(chain), "--tls-key", str(key))
     )
