@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from addonry.model.catalog import CatalogEntry, Fingerprints
+from addonry.model.catalog import CatalogEntry, ChartSource, Fingerprints
 from addonry.model.components import Found, Health, Inventory, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
 from addonry.model.owners import Conflict, Owner, OwnerRef, Turnover
@@ -313,3 +313,12 @@ def test_a_part_that_another_owner_keeps_is_a_conflict_of_the_component():
     (component,) = recognise(inventory, (DRIVER,), NOW)
     (conflict,) = component.found.conflicts
     assert {claim.by.owner for claim in conflict.claims} == {Owner.HELM, Owner.EKS}
+
+
+def test_a_chart_of_the_same_name_by_somebody_else_is_another_component():
+    """Bitnami's external-dns has other values and higher versions than the project's: neither is an upgrade of the other."""
+    theirs = a_release("dns", "coredns", home="https://bitnami.com")
+    assert names(theirs) == {"dns": "kube-system/dns"}
+    assert names(a_release("dns", "coredns", home="https://coredns.io")) == {"coredns": "kube-system/dns"}
+    own = replace(COREDNS, source=ChartSource("oci://registry-1.docker.io/bitnamicharts", "coredns"))
+    assert names(theirs, entries=(own,)) == {"coredns": "kube-system/dns"}, "unless a file says that it is theirs"

@@ -119,6 +119,7 @@ def found_release(newest: Release, deployed: Release | None, driver: Driver = Dr
         version=Version(shown.chart_version),
         app_version=shown.app_version,
         chart=shown.chart,
+        home=shown.home,
         owner=Owner.HELM,
         health=Health.UNKNOWN,
         message=newest.description if newest.status is not ReleaseStatus.DEPLOYED else "",

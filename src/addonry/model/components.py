@@ -106,6 +106,8 @@ class Found:
     """How these numbers grew from scan to scan; None in a single look."""
     no_version: str = ""
     """Why *version* is empty, where it is."""
+    home: str = ""
+    """The page that a release's chart calls its home, which tells whose chart of that name it is; not stored."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from addonry.model.catalog import CatalogEntry
 from addonry.model.components import Component, Found, Inventory, Placement, ReleaseStatus, SourceKind
@@ -115,7 +116,7 @@ def _matches(found: tuple[Found, ...], entries: tuple[CatalogEntry, ...]) -> Ite
     known = _index(entries)
     for each in found:
         signs = (sign for read in SIGNS for sign in read(each))
-        sign = next((sign for sign in signs if sign in known), None)
+        sign = next((sign for sign in signs if sign in known and not _is_repacked(each, known[sign])), None)
         if sign is not None:
             yield _Match(each, known[sign], sign)
         elif _is_always_one(each):
@@ -231,6 +232,19 @@ def _index(entries: tuple[CatalogEntry, ...]) -> Mapping[Sign, CatalogEntry]:
 def _chart(found: Found) -> Iterator[Sign]:
     if found.placement.source is SourceKind.HELM:
         yield ("chart", found.chart)
+
+
+REPACKERS: Final[Mapping[str, tuple[str, ...]]] = {"bitnami.com": ("//charts.bitnami.com/", "/bitnamicharts/")}
+"""Who publishes charts under the names of projects' own, by the host of a chart's home; and what their repositories'
+addresses have in them. Their values are others, so that the project's chart is no newer version of theirs
+(https://github.com/bitnami/charts).
+"""
+
+
+def _is_repacked(found: Found, entry: CatalogEntry) -> bool:
+    """Whether the release is of somebody else's chart than the one that *entry* has versions of."""
+    marks = REPACKERS.get(urlsplit(found.home).hostname or "") if found.home else None
+    return marks is not None and not any(mark in f"{entry.source.repository}/" for mark in marks if entry.source)
 
 
 def _workload(found: Found) -> Iterator[Sign]:

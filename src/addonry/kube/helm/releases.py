@@ -56,6 +56,8 @@ class Release:
     modified_at: datetime | None = None
     apply_method: str = ""
     """``ssa``, ``csa``, or empty for a release of Helm 3, which Helm 4 goes on applying client-side."""
+    home: str = ""
+    """The page that the chart calls its home."""
 
     @property
     def secret_name(self) -> str:
@@ -123,6 +125,7 @@ class _Metadata(msgspec.Struct):
     version: str = ""
     app_version: str = msgspec.field(default="", name="appVersion")
     kube_version: str = msgspec.field(default="", name="kubeVersion")
+    home: str = ""
 
 
 class _Chart(msgspec.Struct):
@@ -158,6 +161,7 @@ class _Record(msgspec.Struct):
             chart_version=metadata.version,
             app_version=metadata.app_version,
             kube_version=metadata.kube_version,
+            home=metadata.home,
             values=self.config or {},
             manifest=self.manifest,
             description=info.description,
