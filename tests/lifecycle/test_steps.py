@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from addonry.kube import DryRun, Probe, Rollout
+from addonry.lifecycle import waivers
 from addonry.lifecycle.steps import (
     RUN,
     canary,
@@ -22,14 +23,14 @@ from addonry.lifecycle.steps import (
     verify_rollback,
 )
 from addonry.lifecycle.world import Patience
-from addonry.model.catalog import Note
+from addonry.model.catalog import Note, ObsoleteSetting, VersionScope
 from addonry.model.components import Found, Health
 from addonry.model.errors import ClusterUnreachable
 from addonry.model.owners import Owner, OwnerRef, Upkeep
-from addonry.model.surroundings import Surroundings
+from addonry.model.surroundings import Nodes, Surroundings
 from addonry.model.tasks import Again, Broken, Done, Edits, Snapshot, StepName, StepRecord
 from addonry.rules.planning import BACK, CANARY, FORWARD, HOLDING, REMOVAL
-from tests.builders import NOW, a_change, a_cluster, a_component, a_task, an_offer
+from tests.builders import NOW, a_change, a_cluster, a_component, a_task, an_entry, an_offer
 
 WELL = Rollout(100, Health.CURRENT, "Deployment coredns: 2 of 2 available")
 MOVING = Rollout(50, Health.IN_PROGRESS, "Deployment coredns: 1 of 2 updated")
@@ -130,6 +131,46 @@ async def test_preflight_repeats_what_publishers_say_of_the_way(world, live, cat
     outcome = await preflight.run(at(StepName.PREFLIGHT, to_version="1.2.0"), world)
     [remark] = outcome.remarks
     assert "came with 1.1.0. Closes a hole" in remark
+
+
+async def test_preflight_asks_for_rights_and_for_what_lies_around(world, live):
+    """Much can change between an answer and the upgrade, and the rights are asked for only now."""
+    live.lacking = ("patch deployments.apps in kube-system",)
+    outcome = await preflight.run(at(StepName.PREFLIGHT), world)
+    assert (outcome.trouble.code, "patch deployments.apps" in outcome.trouble.message) == ("RightsMissing", True)
+    live.lacking = ()
+    live.around = Surroundings(nodes=Nodes(2, not_ready=("a", "b")))
+    outcome = await preflight.run(at(StepName.PREFLIGHT), world)
+    assert outcome.trouble.code == "NoNodeReady"
+
+
+async def test_preflight_lets_pass_what_was_waived(world, live):
+    live.around = Surroundings(nodes=Nodes(2, free_pods=1))
+    outcome = await preflight.run(at(StepName.PREFLIGHT), world)
+    assert outcome.trouble.code == "NoPodSlots"
+    terms = {"reason": "the autoscaler adds nodes", "until": "2026-12-31", "owner": "ann"}
+    await waivers.add(world, a_task().cluster, "NoPodSlots", "", **terms)
+    assert isinstance(await preflight.run(at(StepName.PREFLIGHT), world), Done)
+
+
+async def test_preflight_reads_the_configuration_that_the_version_must_understand(world, live, catalog):
+    """A setting that was dropped keeps a new pod from starting, which a rollout would find out the hard way."""
+    dropped = ObsoleteSetting(
+        VersionScope(">=1.1"),
+        "coredns",
+        "Corefile",
+        r"^\s*upstream\b",
+        "upstream is gone.",
+        "Remove it.",
+        "https://x.test",
+    )
+    _, offers = catalog.known["coredns"]
+    catalog.known["coredns"] = (an_entry("coredns", obsolete=(dropped,)), offers)
+    live.texts = {"Corefile": ".:53 {\n    upstream\n}"}
+    outcome = await preflight.run(at(StepName.PREFLIGHT), world)
+    assert outcome.trouble.code == "ObsoleteSetting"
+    live.texts = {"Corefile": ".:53 {\n    forward . /etc/resolv.conf\n}"}
+    assert isinstance(await preflight.run(at(StepName.PREFLIGHT), world), Done)
 
 
 async def test_preflight_sees_that_somebody_else_was_there_first(world, live):

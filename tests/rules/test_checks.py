@@ -161,7 +161,7 @@ ALWAYS: Mapping[str, tuple[Facts, Facts]] = {
         around(credentials_end=NOW + timedelta(days=29)),
         around(credentials_end=NOW + timedelta(days=31)),
     ),
-    "NotChecked": (around(denied=("endpointslices",)), around(denied=("scaledobjects",))),
+    "NotChecked": (around(denied=("endpointslices",)), around(denied=())),
     "WaiverExpired": (waived(NOW), waived(NOW + timedelta(seconds=1))),
     "KubernetesVersion": (
         healthy(offers=(an_offer("2.0.0", kubernetes=">=1.38.0-0"),)),

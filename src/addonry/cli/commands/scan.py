@@ -143,7 +143,7 @@ def table_of(told: Mapping[str, Any], *, wide: bool = False) -> Table:
     components = told["components"]
     rows = [_row(each, wide=wide) for each in components]
     # What is wrong with a repository is told once, below, and not for each component in it.
-    told_once = {"CatalogUnavailable"} if told["catalog_problems"] else set()
+    told_once = {"NotChecked", *({"CatalogUnavailable"} if told["catalog_problems"] else ())}
     notes = lines_of(
         (each["name"], one) for each in components for one in each["findings"] if one["id"] not in told_once
     )

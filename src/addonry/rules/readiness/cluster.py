@@ -10,6 +10,7 @@ from addonry.model.catalog import Offer
 from addonry.model.clusters import Reach
 from addonry.model.readiness import Blocker, Facts, Severity
 from addonry.model.surroundings import DeadWebhook
+from addonry.rules.denied import hidden_by
 from addonry.rules.removed_apis import minor_number
 from addonry.rules.versions import minor_of
 
@@ -22,21 +23,6 @@ OLDEST_KUBELET: Final = 3
 """How many minors a kubelet may be behind the API server, by that page."""
 
 CREDENTIALS_SOON: Final = timedelta(days=30)
-
-ANSWERED: Final = {
-    "discovery": "whether the APIs it needs are served",
-    "nodes": "whether its nodes are ready and have room",
-    "pods": "how much room its nodes have",
-    "secrets": "what Helm has installed",
-    "apiservices": "whether its aggregated APIs answer",
-    "poddisruptionbudgets": "which budgets hold up a drain",
-    "horizontalpodautoscalers": "what is scaled automatically",
-    "services": "whether its load balancers have addresses",
-    "endpointslices": "whether its webhooks answer",
-    "validatingwebhookconfigurations": "whether its webhooks answer",
-    "mutatingwebhookconfigurations": "whether its webhooks answer",
-}
-"""What cannot be said of a cluster whose lists may not be made."""
 
 WRITTEN: Final = {
     "apps": ("deployments", "daemonsets", "statefulsets", "replicasets"),
@@ -61,16 +47,16 @@ def is_reachable(facts: Facts, _target: Offer | None) -> Blocker | None:
 
 def everything_was_seen(facts: Facts, _target: Offer | None) -> Blocker | None:
     """The credentials may make every list that a check is answered from."""
-    unanswered = {each: ANSWERED[each] for each in facts.surroundings.denied if each in ANSWERED}
-    if not unanswered:
+    denied = facts.surroundings.denied
+    if not denied:
         return None
     return Blocker(
         "NotChecked",
-        f"The credentials may not list {', '.join(unanswered)}, so it is not known "
-        f"{', '.join(dict.fromkeys(unanswered.values()))}.",
+        f"The credentials may not list {', '.join(denied)}, so it is not known "
+        f"{'; '.join(dict.fromkeys(hidden_by(each) for each in denied))}.",
         "Allow its user to list them (a ClusterRole and a binding), and scan again.",
         Severity.WARNS,
-        evidence=tuple(f"list {each}: forbidden" for each in unanswered),
+        evidence=tuple(f"list {each}: forbidden" for each in denied),
     )
 
 
