@@ -74,3 +74,16 @@ def test_ranges_are_imported_without_a_service(run, tmp_path):
     assert told.exit_code == 0, told.stderr
     assert "coredns.eks.yaml" in told.stdout
     assert run("catalog", "import-ranges", "--from", "nobody", str(file), "--out", "x").exit_code == 2
+
+
+def test_the_list_can_be_asked_for_what_is_for_one_thing(api, run):
+    listed = [ITEM | {"topic": "storage"}, ITEM | {"name": "other", "topic": "dns"}]
+    api.answer("GET", "/addonry/v1/catalog", {"components": listed})
+    assert [line.split()[0] for line in run("catalog", "list").stdout.splitlines()] == ["COMPONENT", "mine", "other"]
+    api.answer("GET", "/addonry/v1/catalog", {"components": listed})
+    [line] = run("catalog", "list", "--topic", "dns").stdout.splitlines()[1:]
+    assert line.split()[0] == "other"
+    api.answer("GET", "/addonry/v1/catalog", {"components": listed})
+    refused = run("catalog", "list", "--topic", "fun")
+    assert refused.exit_code == 2
+    assert "none of dns, storage" in refused.stderr

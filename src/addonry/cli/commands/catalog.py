@@ -24,14 +24,21 @@ def catalog() -> None:
     """Show which components and versions there are, and where they come from."""
 
 
-@catalog.command(name="list", epilog=examples("addonry catalog list"))
+@catalog.command(name="list", epilog=examples("addonry catalog list", "addonry catalog list --topic storage"))
+@click.option("--topic", metavar="TOPIC", help="Only what is for this: networking, dns, storage, ...")
 @output_option()
 @service_options
 @click.pass_context
-def list_(ctx: click.Context, output: Format) -> None:
+def list_(ctx: click.Context, topic: str | None, output: Format) -> None:
     """List the components, with the newest version of each."""
     with open_session(where_of(ctx)) as session:
         told = session.client.get("/addonry/v1/catalog")
+    # A service older than this command tells no topics.
+    topics = sorted({each.get("topic", "") for each in told["components"]} - {""})
+    if topic and topic not in topics:
+        raise WrongUsage(f"--topic {topic!r} is none of {', '.join(topics)}.", ctx=ctx)
+    if topic:
+        told["components"] = [each for each in told["components"] if each.get("topic") == topic]
     show(told, output, lambda: _table(told["components"]))
 
 
@@ -83,11 +90,11 @@ def _text(file: str, ctx: click.Context) -> str:
 
 def _table(components: list[dict[str, Any]]) -> Table:
     rows = [
-        (each["name"], each["newest"], str(each["versions_count"]), each["category"], each["title"])
+        (each["name"], each["newest"], str(each["versions_count"]), each.get("topic", ""), each["title"])
         for each in components
     ]
     troubles = dict.fromkeys(f"  {each['repository']}: {each['trouble']}" for each in components if each["trouble"])
-    return Table(("COMPONENT", "NEWEST", "VERSIONS", "CATEGORY", "TITLE"), rows, tuple(troubles))
+    return Table(("COMPONENT", "NEWEST", "VERSIONS", "TOPIC", "TITLE"), rows, tuple(troubles))
 
 
 def _versions(told: dict[str, Any]) -> Table:

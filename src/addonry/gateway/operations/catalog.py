@@ -314,6 +314,7 @@ class CatalogShape(TypedDict):
     name: str
     title: str
     category: str
+    topic: str
     description: str
     aliases: list[str]
     required: bool
@@ -412,6 +413,7 @@ def _item(item: CatalogItem) -> CatalogShape:
         "name": entry.name,
         "title": entry.title,
         "category": entry.category,
+        "topic": entry.topic,
         "description": entry.description,
         "aliases": list(entry.aliases),
         "required": entry.required,
