@@ -13,6 +13,7 @@ from addonry.simulator.clock import Clock, Timer
 from addonry.simulator.life.apiservices import ApiServices
 from addonry.simulator.life.autoscalers import Autoscalers
 from addonry.simulator.life.crds import Definitions
+from addonry.simulator.life.cronjobs import CronJobs
 from addonry.simulator.life.daemonsets import DaemonSets
 from addonry.simulator.life.deployments import Deployments
 from addonry.simulator.life.disruptions import Disruptions
@@ -58,6 +59,7 @@ class Life:
             ReplicaSets(world),
             DaemonSets(world),
             StatefulSets(world),
+            CronJobs(world),
             Jobs(world),
             Autoscalers(world),
             Claims(world),
@@ -71,13 +73,14 @@ class Life:
             Garbage(world),
             Namespaces(world),
         )
-        self._remembering = tuple(c for c in self._controllers if isinstance(c, Definitions | Garbage))
+        self._remembering = tuple(c for c in self._controllers if isinstance(c, Definitions | Garbage | CronJobs))
+        self._schedulers = {id(c) for c in self._controllers if isinstance(c, CronJobs)}
         self._unsubscribe = store.subscribe(self._take)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing will happen by itself."""
-        return not self._queue and not self._timers and not self._asking
+        """Whether nothing will happen by itself, but for what has a schedule."""
+        return not self._queue and not self._asking and all(owner in self._schedulers for owner, _ in self._timers)
 
     def resume(self, *, settled: bool) -> None:
         """Get to know the objects of a snapshot, and look after those that may not be as they should.

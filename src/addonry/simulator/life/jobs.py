@@ -1,7 +1,6 @@
 """Jobs run Pods until enough of them have succeeded, as Helm's hooks do.
 
-completions, parallelism, backoffLimit, activeDeadlineSeconds, suspend and ttlSecondsAfterFinished. Schedules are not
-simulated: a CronJob is stored, and never fires.
+completions, parallelism, backoffLimit, activeDeadlineSeconds, suspend and ttlSecondsAfterFinished.
 See https://kubernetes.io/docs/concepts/workloads/controllers/job/
 """
 

@@ -42,6 +42,7 @@ QUOTAS: Final = built_in("", "resourcequotas")
 BUDGETS: Final = built_in("policy", "poddisruptionbudgets")
 REVISIONS: Final = built_in("apps", "controllerrevisions")
 JOBS: Final = built_in("batch", "jobs")
+CRON_JOBS: Final = built_in("batch", "cronjobs")
 DEFINITIONS: Final = built_in("apiextensions.k8s.io", "customresourcedefinitions")
 API_SERVICES: Final = built_in("apiregistration.k8s.io", "apiservices")
 
@@ -51,7 +52,7 @@ RETRY_SECONDS: Final = 1.0
 # What controllers make for workloads, and admission may refuse.
 _ADMITTED: Final = frozenset({PODS.key, CLAIMS.key})
 # Kinds whose dependents wake their controller.
-_OWNERS: Final = frozenset(r.key for r in (DEPLOYMENTS, REPLICA_SETS, DAEMON_SETS, STATEFUL_SETS, JOBS))
+_OWNERS: Final = frozenset(r.key for r in (DEPLOYMENTS, REPLICA_SETS, DAEMON_SETS, STATEFUL_SETS, JOBS, CRON_JOBS))
 _HASH_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
 
