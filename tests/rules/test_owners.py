@@ -335,6 +335,42 @@ def test_a_mark_that_is_out_of_date_tells_of_an_owner_where_nobody_else_does():
     assert owners(some_marks(labels=KUSTOMIZED), a_registry(asked=ALL_ASKED)) == [KUSTOMIZATION.title]
 
 
+MARKS = [
+    "argocd.argoproj.io/tracking-id",
+    "argocd.argoproj.io/instance",
+    "kustomize.toolkit.fluxcd.io/name",
+    "kustomize.toolkit.fluxcd.io/namespace",
+    "helm.toolkit.fluxcd.io/name",
+    "olm.owner",
+    "olm.owner.kind",
+    "objectset.rio.cattle.io/owner-gvk",
+    "objectset.rio.cattle.io/hash",
+    "addonmanager.kubernetes.io/mode",
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/instance",
+    "meta.helm.sh/release-name",
+    "components.gke.io/component-name",
+    "k8s-app",
+]
+WORDS = st.sampled_from(
+    ["", "dns", ":", "a_b:apps/Deployment:kube-system/coredns", ", Kind=", "k3s.cattle.io/v1, Kind=Addon"]
+)
+ANY = st.dictionaries(st.sampled_from(MARKS), WORDS | st.text(max_size=8))
+WRITERS = st.lists(
+    st.builds(Writer, st.sampled_from(["eks", "helm", "kubectl", "argocd-controller", "x"]), st.just("Apply"), WORDS)
+)
+
+
+@given(ANY, ANY, WRITERS, st.booleans())
+def test_no_mark_breaks_a_scan_and_no_owner_is_told_twice(labels, annotations, writers, knows):
+    """Anybody may write labels: what stands in them is foreign text."""
+    marks = some_marks(labels=labels, annotations=annotations, writers=tuple(writers))
+    registry = a_registry(Controlled(APPLICATION, objects=(KEY,)), recorded={RELEASE} if knows else None)
+    claims = claims_on(marks, registry)
+    assert len({claim.by for claim in claims}) == len(claims)
+    assert APPLICATION in {claim.by for claim in claims}
+
+
 SAID = [
     Controlled(APPLICATION, objects=(KEY,)),
     Controlled(OTHER_APPLICATION, objects=(KEY,)),

@@ -1,6 +1,9 @@
 """Workloads found in the text of a manifest, as they are when it is read as YAML."""
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from addonry.kube.helm.manifests import objects_of, workloads_in
 
@@ -80,6 +83,34 @@ def by_yaml(manifest: str) -> set[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("manifest", [USUAL, OTHERS, TRAP, USUAL + "---\n" + OTHERS + TRAP, ""])
 def test_the_text_tells_the_same_workloads_as_the_yaml(manifest):
+    assert set(workloads_in(manifest, "default")) == by_yaml(manifest)
+
+
+NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+METADATA = st.fixed_dictionaries(
+    {"name": NAMES},
+    optional={
+        "namespace": NAMES,
+        "labels": st.dictionaries(st.sampled_from(["app", "name", "namespace"]), NAMES, max_size=3),
+        "annotations": st.dictionaries(NAMES, st.text("a: -#\n'\"kindDeployment", max_size=30), max_size=2),
+    },
+)
+OBJECTS = st.fixed_dictionaries(
+    {
+        "apiVersion": st.just("v1"),
+        "kind": st.sampled_from(["Deployment", "DaemonSet", "StatefulSet", "Service", "HorizontalPodAutoscaler"]),
+        "metadata": METADATA,
+    },
+    optional={
+        "spec": st.fixed_dictionaries({"scaleTargetRef": st.fixed_dictionaries({"kind": st.just("Deployment")})})
+    },
+)
+
+
+@given(st.lists(OBJECTS, max_size=5))
+def test_whatever_yaml_writes_is_read_alike(objects):
+    """Names that look like numbers are quoted, and texts run over lines: charts have all of that."""
+    manifest = "".join(f"---\n{yaml.safe_dump(each, default_flow_style=False)}" for each in objects)
     assert set(workloads_in(manifest, "default")) == by_yaml(manifest)
 
 
