@@ -34,6 +34,15 @@ def test_versions_that_fix_security_or_break_something_are_told_with_their_publi
     assert "A colour" not in told.stdout
 
 
+def test_a_reading_that_reached_nothing_has_failed_and_one_that_reached_something_has_not(api, run):
+    good, bad = ITEM | {"repository": "https://a.test"}, ITEM | {"repository": "https://b.test", "trouble": "Down."}
+    for components, status in (([good, bad], 0), ([bad], 1), ([], 0)):
+        api.answer("POST", "/addonry/v1/catalog/sync", {"components": components})
+        told = run("catalog", "sync")
+        assert told.exit_code == status
+        assert ("https://b.test: Down." in told.stdout) is (bad in components)
+
+
 def test_a_service_older_than_the_command_tells_less(api, run):
     version = {name: value for name, value in a_version("1.2.0").items() if name != "changes"}
     api.answer("GET", "/addonry/v1/catalog/mine", ITEM | {"repository": "", "versions": [version]})

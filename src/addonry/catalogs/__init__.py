@@ -152,7 +152,7 @@ def open_catalog(settings: CatalogSettings, shelf: OfferShelf, *, now: Callable[
     """Read the component files; nothing is on offer before ``restore`` or ``refresh``. Raises InvalidParameter."""
     from addonry.catalogs.repositories import RepositoryCatalog
 
-    return RepositoryCatalog.open(settings, shelf, now=now)
+    return RepositoryCatalog(settings, shelf, now=now)
 
 
 def lint_files(files: Sequence[Path]) -> tuple[int, tuple[Remark, ...]]:
@@ -226,8 +226,8 @@ def import_snapshot(settings: CatalogSettings, file: Path, *, now: datetime, for
 
     def check(folder: Path) -> None:
         nonlocal components
-        files = folder / "components"
-        read_entries(((files,) if files.is_dir() else ()) + settings.directories)
+        own = (settings.own,) if settings.own else ()
+        read_entries((*filter(Path.is_dir, (folder / "components", *own)), *settings.directories))
         components = len(read_known((folder / OFFERS).read_bytes()))
 
     manifest = take(file, settings.snapshot, check=check, now=now, force=force)

@@ -70,11 +70,6 @@ class RepositoryCatalog:
         kept = (own,) if own is not None and own.is_dir() else ()
         return (*self._snapshot.components, *kept, *more, *self._settings.directories)
 
-    @classmethod
-    def open(cls, settings: CatalogSettings, shelf: OfferShelf, *, now: Callable[[], datetime]) -> "RepositoryCatalog":
-        """See ``open_catalog``."""
-        return cls(settings, shelf, now=now)
-
     def entries(self) -> tuple[CatalogEntry, ...]:
         """See ``Catalog``."""
         return self._entries
@@ -151,14 +146,14 @@ class RepositoryCatalog:
         """Where the versions of a component come from by its file, whatever mirror is asked."""
         return self._addresses[name]
 
-    def own_files(self) -> dict[str, bytes]:
-        """The component files beyond the packaged ones, by file name."""
-        return {
-            file.name: file.read_bytes()
+    def own_files(self) -> list[Path]:
+        """The component files beyond the packaged ones, in the order in which they replace each other."""
+        return [
+            file
             for folder in self._directories()
             for file in sorted(folder.iterdir())
             if file.suffix in (".yaml", ".yml") and file.is_file()
-        }
+        ]
 
     # Charts
 
@@ -238,7 +233,9 @@ class RepositoryCatalog:
             try:
                 problem = await self._update(address)
             except CatalogUnavailable as error:
-                problem = error.message
+                # What to do about it, where that is more than to look at the address.
+                said = "" if error.remedy == error.default_remedy else error.remedy
+                problem = f"{error.message} {said}".rstrip()
         if self._problems.get(address, "") != problem:
             self._generation += 1
             self._problems[address] = problem

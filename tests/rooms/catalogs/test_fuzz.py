@@ -6,18 +6,19 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from addonry.catalogs.annotations import ANNOTATIONS, plain_annotations, read_annotations
 from addonry.catalogs.archives import read_contents
+from addonry.catalogs.credentials import read_credentials
 from addonry.catalogs.documents import Unreadable, read_documents
 from addonry.catalogs.index import decode_index, encode_index, offers_of, read_index
 from addonry.catalogs.places import DIGEST, place_of
 from addonry.catalogs.sources.oci import read_config
 from addonry.catalogs.sources.registry import read_manifest
 from addonry.model.catalog import CatalogEntry, ChartSource, Fingerprints
-from addonry.model.errors import ChartRejected
+from addonry.model.errors import ChartRejected, InvalidParameter
 from addonry.model.ids import ComponentName
 from addonry.simulator.charts import find_charts, pack
 from tests.rooms.catalogs.registries import digest_of, parts_of
@@ -147,6 +148,24 @@ def test_any_annotation_is_read_as_far_as_it_can_be(annotations):
     told = read_annotations(annotations)
     assert all(note.text.isprintable() and note.text for note in told.notes)
     assert read_annotations(plain_annotations(annotations)) == told, "what is kept says the same"
+
+
+MEMBERS = ["auths", "credsStore", "username", "password", "token", "ca_file", "realm", "plain_http", "auth", "a.test"]
+SAID = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=8) | st.sampled_from(["aHVudGVyMg==", "https://a.test", "hunter2"]),
+    lambda inner: st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=4) | st.lists(inner, max_size=2),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=SAID)
+def test_a_file_of_credentials_is_read_or_refused_without_repeating_it(tmp_path, said):
+    file = tmp_path / "credentials"
+    file.write_text(json.dumps(said))
+    known, refused = refusal(read_credentials, file, by=InvalidParameter)
+    assert (known is None) is bool(refused)
+    assert "hunter2" not in f"{known!r} {refused}"
 
 
 def test_an_annotation_of_brackets_says_nothing():

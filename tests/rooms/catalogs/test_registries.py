@@ -15,7 +15,7 @@ from addonry.catalogs.download import Downloads
 from addonry.catalogs.places import place_of
 from addonry.catalogs.sources import Reading
 from addonry.catalogs.sources.oci import AT_A_TIME, UNREAD, Registries, worth_reading
-from addonry.catalogs.sources.registry import MOST_PAGES, MOST_TAGS
+from addonry.catalogs.sources.registry import MOST_PAGES, MOST_TAGS, Registry
 from addonry.model.catalog import ChartCredential
 from addonry.model.errors import CatalogUnavailable, ChartRejected
 from tests.rooms.catalogs.registries import (
@@ -194,6 +194,25 @@ async def test_a_password_goes_to_no_other_maker_of_tokens(shop):
             await shop.read()
     [asked] = thief.requests
     assert "Authorization" not in asked.headers
+
+
+@pytest.mark.parametrize(
+    ("host", "realm", "is_its"),
+    [
+        ("ghcr.io", "https://ghcr.io/token", True),
+        ("docker.io", "https://auth.docker.io/token", True),
+        ("ghcr.io", "https://auth.docker.io/token", False),
+        ("registry.cn-hangzhou.aliyuncs.com", "https://dockerauth.cn-hangzhou.aliyuncs.com/auth", True),
+        ("registry.cn-hangzhou.aliyuncs.com", "https://dockerauth.oss-cn-hangzhou.aliyuncs.com/auth", False),
+        ("registry.example.com", "https://dockerauth.cn-hangzhou.aliyuncs.com/auth", False),
+        ("registry.example.com", "https://auth.example.com/token", False),
+        ("named.example.com", "https://auth.example.com/token", True),
+        ("named.example.com", "https://auth.example.com/other", False),
+    ],
+)
+def test_who_makes_the_tokens_of_a_registry(host, realm, is_its):
+    known = Credentials({"named.example.com": ChartCredential(realm="https://auth.example.com/token")})
+    assert Registry(Downloads(known))._is_its_realm(host, realm) is is_its
 
 
 @pytest.mark.parametrize("realm", ["file:///etc/passwd", "http://user@host/", "", "nonsense"])

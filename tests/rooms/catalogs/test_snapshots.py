@@ -158,13 +158,17 @@ async def versions_at(tmp_path):
 
 
 async def test_files_of_ones_own_come_along(site, tmp_path):
+    """Under names that a snapshot may hold, and with the later directory still counting more."""
     folder = a_component(tmp_path / "own", name="coredns", aliases=["our-dns"])
+    (folder / "coredns.yaml").rename(folder / "zz é (ours).yaml")
+    other = a_component(tmp_path / "more", name="coredns", aliases=["their-dns"])
     stocked(site)
     file = tmp_path / "x.tar.gz"
-    await export(file, site, directories=(folder,))
+    await export(file, site, directories=(folder, other))
     bring(file, tmp_path)
     catalog = open_catalog(at(tmp_path, offline=True), MemoryShelf(), now=lambda: NOW)
-    assert catalog.entry("our-dns").title == "Mine"
+    assert catalog.entry("their-dns").title == "Mine"
+    assert catalog.entry("our-dns") is None
     await catalog.close()
 
 

@@ -1,5 +1,6 @@
 """Asking the sources for what goes into a snapshot."""
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,7 @@ from addonry.model.catalog import CatalogEntry, Offer
 from addonry.model.errors import ChartTrouble
 from addonry.rules.offers import fits, proposable
 
+_ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 MOST_READINGS: Final = 10
 """Of a registry with many versions, which are read some at a time."""
 
@@ -72,8 +74,16 @@ async def make(catalog: RepositoryCatalog, file: Path, wanted: Wanted, *, now: d
         for entry in entries
         if (offers := catalog.offers(entry.name))
     }
-    manifest = pack(file, known, catalog.own_files(), charts, made_by=made_by)
+    manifest = pack(file, known, _components(catalog.own_files()), charts, made_by=made_by)
     return Made(manifest, len(known), tuple(troubles))
+
+
+def _components(files: Iterable[Path]) -> dict[str, bytes]:
+    """Component files under names that any snapshot may hold, and that keep their order: the later replaces the earlier."""
+    return {
+        f"{number:03}-{_ODD.sub('_', file.stem)[:90]}.yaml": file.read_bytes()
+        for number, file in enumerate(files, start=1)
+    }
 
 
 def _chosen(catalog: RepositoryCatalog, names: Collection[str] | None) -> Iterable[CatalogEntry]:

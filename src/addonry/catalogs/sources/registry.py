@@ -36,7 +36,6 @@ _NEXT: Final = re.compile(r'<([^>]{1,2000})>\s*;\s*rel="?next"?', re.IGNORECASE)
 _REALMS: Final[Mapping[str, str]] = {
     "registry-1.docker.io": "auth.docker.io",
     "registry.gitlab.com": "gitlab.com",
-    "nvcr.io": "authn.nvidia.com",
 }
 # A bucket of the same cloud's storage may have any name, below a region that begins with oss.
 _ALIYUN: Final = re.compile(r"dockerauth(?:-ee)?\.(?!oss-)[a-z0-9-]+\.aliyuncs\.com")

@@ -10,7 +10,7 @@ from addonry.cli.commands.chart_hosts import hosts, login, logout
 from addonry.cli.commands.component_files import lint, schema
 from addonry.cli.commands.ranges import import_ranges
 from addonry.cli.commands.snapshots import export, import_
-from addonry.cli.errors import WrongUsage
+from addonry.cli.errors import Failed, WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.output import Format, Table, output_option, show
 from addonry.cli.session import open_session, service_options, where_of
@@ -63,6 +63,9 @@ def sync(ctx: click.Context, output: Format) -> None:
     with open_session(where_of(ctx)) as session:
         told = session.client.post("/addonry/v1/catalog/sync")
     show(told, output, lambda: _table(told["components"]))
+    asked = [each for each in told["components"] if each["repository"]]
+    if asked and all(each["trouble"] for each in asked):
+        raise Failed("No chart repository could be read.", remedy="Check the way out, or name a mirror.")
 
 
 @catalog.command(epilog=examples("addonry catalog add cert-manager.yaml"))
