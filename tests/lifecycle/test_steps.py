@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from addonry.kube import DryRun, Probe, Rollout
+from addonry.kube import CrdChange, DryRun, Probe, Rollout
 from addonry.lifecycle import waivers
 from addonry.lifecycle.steps import (
     RUN,
     canary,
     common,
+    crds,
     dry_run,
     hold,
     preflight,
@@ -45,7 +46,8 @@ class WrittenCluster:
     looks: list[Rollout] = field(default_factory=list)
     health: Rollout = WELL
     judged: DryRun = field(default_factory=lambda: DryRun(3))
-    crds: tuple[str, ...] = ()
+    crds: tuple[CrdChange, ...] = ()
+    written: int = 0
     away: bool = False
     holds: int = 0
     recorded: Snapshot = field(default_factory=lambda: Snapshot(revision=4))
@@ -74,8 +76,13 @@ class WrittenCluster:
     async def snapshot(self, _placement):
         return self.recorded
 
-    async def changing_crds(self, _placement, _target):
+    async def crd_changes(self, _placement, _target, *, of_templates):
+        del of_templates
         return self.crds
+
+    async def apply_crds(self, _placement, _target):
+        self.written += 1
+        return len(self.crds)
 
     async def hold(self, _placement):
         if self.away:
@@ -212,11 +219,33 @@ async def test_fields_of_others_stop_a_change_that_tolerates_none(world, live, m
 
 
 async def test_crds_that_change_are_told_to_be_beyond_recall(world, live, monkeypatch):
-    live.crds = ("widgets.example.test",)
+    live.crds = (CrdChange("widgets.example.test", None, {}),)
     monkeypatch.setattr(dry_run, "target_of", _no_target)
     (remark,) = (await dry_run.run(at(StepName.DRY_RUN), world)).remarks
     assert "widgets.example.test" in remark
     assert "not taken back" in remark
+
+
+NARROWED = CrdChange(
+    "widgets.example.test",
+    {"spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": {"type": "object", "maxProperties": 9}}}]}},
+    {"spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": {"type": "object", "maxProperties": 8}}}]}},
+)
+
+
+@pytest.mark.parametrize(("step", "name"), [(dry_run, StepName.DRY_RUN), (crds, StepName.CRDS)])
+async def test_an_unsafe_change_of_a_crd_stops_a_change_before_anything_is_written(
+    world, live, monkeypatch, step, name
+):
+    """A rollback would not bring back what it breaks."""
+    live.crds = (NARROWED,)
+    monkeypatch.setattr(step, "target_of", _no_target)
+    outcome = await step.run(at(name), world)
+    assert outcome.trouble.code == "UnsafeCrdChange"
+    assert "widgets.example.test v1 has its maxProperties narrowed from 9 to 8" in outcome.trouble.message
+    assert "--allow-unsafe-crds" in outcome.trouble.remedy
+    assert live.written == 0
+    assert isinstance(await step.run(at(name, unsafe_crds=True), world), Done), "somebody has said that it is wanted"
 
 
 async def test_a_pause_is_granted_although_the_cluster_cannot_be_held(world, live):

@@ -13,6 +13,7 @@ from addonry.lifecycle import (
     PlannedChange,
     TaskHistory,
     UpgradeRequest,
+    UpgradeWay,
 )
 from addonry.lifecycle.access import SESSION_POLICY
 from addonry.model.access import AuditRecord, Grants, Policy, User
@@ -46,8 +47,11 @@ from addonry.model.tasks import (
 )
 from addonry.rules import task_moves
 from addonry.rules.access import SYSTEM_POLICIES
+from addonry.rules.crd_changes import CrdVerdict, Unsafe, UnsafeChange
+from addonry.rules.differences import Difference, FieldDifference, ObjectDifference
 from addonry.rules.planning import plan_for
 from addonry.rules.readiness.waiving import NEVER
+from addonry.rules.redaction import HIDDEN
 
 NOW = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
 CLUSTER = ClusterId("c23421cfa74454bc8b37163fd19afbeef")
@@ -189,7 +193,25 @@ def _planned(request: InstallRequest | UpgradeRequest | ConfigureRequest) -> Pla
         pace=request.pace,
         remarks=("spec.replicas is kept; kubectl has set it.",),
     )
-    return PlannedChange(change, StepName.CRDS, 41.6)
+    fields = (
+        FieldDifference("spec.replicas", Difference.CHANGED, 1, 2),
+        FieldDifference("data.key", Difference.REMOVED, HIDDEN, None, is_hidden=True),
+        FieldDifference("spec.template.spec.containers[dns].image", Difference.CHANGED, "dns:1", "dns:2"),
+    )
+    unsafe = UnsafeChange(Unsafe.FIELD_REMOVED, "v1", "spec.size", "is removed")
+    return PlannedChange(
+        change,
+        StepName.CRDS,
+        41.6,
+        way=(change.to_version, Version("1.2.0")),
+        mode="server-side",
+        differences=(
+            ObjectDifference("Deployment", "kube-system", "dns", Difference.CHANGED, fields),
+            ObjectDifference("ConfigMap", "kube-system", "old", Difference.REMOVED, is_kept=True),
+        ),
+        edits=(("Deployment dns spec.replicas", "kubectl"),),
+        crds=(CrdVerdict("widgets.example.com", Difference.CHANGED, (unsafe,)),),
+    )
 
 
 TROUBLE = Trouble("ImagePullBackOff", "coredns cannot pull its image.", "Correct the image.")
@@ -456,6 +478,12 @@ class FakeLifecycle:
         self._note("plan", cluster, tuple(requests))
         await self.cluster(cluster)
         return tuple(_planned(request) for request in requests)
+
+    async def ways(self, cluster: ClusterId, wanted: Sequence[tuple[str, Version | None]]) -> tuple[UpgradeWay, ...]:
+        self._note("ways", cluster, tuple(wanted))
+        await self.cluster(cluster)
+        hops = (Version("1.1.0"), Version("1.2.0"))
+        return tuple(UpgradeWay(ComponentName(name), Version("1.0.0"), hops) for name, _ in wanted)
 
     async def pause(self, task: TaskId, *, by: str) -> Task:
         return await self._move("pause", task_moves.pause, task, by)

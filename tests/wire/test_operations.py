@@ -48,6 +48,20 @@ from tests.wire.fakes import (
 
 ACCEPTED = {"cluster_id": CLUSTER, "request_id": REQUEST_ID, "task_id": TASK}
 KUBECONFIG = "apiVersion: v1\nkind: Config\n"
+
+
+def a_field(path, before, after, *, change="changed"):
+    return {
+        "path": path,
+        "change": change,
+        "before": before,
+        "after": after,
+        "lines": [],
+        "hidden": False,
+        "noise": False,
+    }
+
+
 NEW_CLUSTER = {
     "name": "prod",
     "cluster_type": "ExternalKubernetes",
@@ -131,8 +145,55 @@ EXCHANGES = {
                     "remarks": ["spec.replicas is kept; kubectl has set it."],
                     "point_of_no_return": "crds",
                     "seconds": 42,
+                    "path": ["1.1.0", "1.2.0"],
+                    "mode": "server-side",
+                    "differences": [
+                        {
+                            "kind": "Deployment",
+                            "namespace": "kube-system",
+                            "name": "dns",
+                            "change": "changed",
+                            "kept": False,
+                            "fields": [
+                                a_field("spec.replicas", "1", "2"),
+                                {**a_field("data.key", "(hidden)", None, change="removed"), "hidden": True},
+                                a_field("spec.template.spec.containers[dns].image", "dns:1", "dns:2"),
+                            ],
+                        },
+                        {
+                            "kind": "ConfigMap",
+                            "namespace": "kube-system",
+                            "name": "old",
+                            "change": "removed",
+                            "kept": True,
+                            "fields": [],
+                        },
+                    ],
+                    "images": [{"before": "dns:1", "after": "dns:2"}],
+                    "user_edits": [{"field": "Deployment dns spec.replicas", "manager": "kubectl", "kept": False}],
+                    "crds": [
+                        {
+                            "name": "widgets.example.com",
+                            "change": "changed",
+                            "unsafe": [
+                                {"kind": "FieldRemoved", "version": "v1", "field": "spec.size", "message": "is removed"}
+                            ],
+                        }
+                    ],
                     "error": {"code": "", "message": "", "remedy": ""},
                 }
+            ],
+            "requestId": REQUEST_ID,
+        },
+    ),
+    "DescribeUpgradePaths": (
+        "POST",
+        f"/addonry/v1/clusters/{CLUSTER}/paths",
+        [{"name": "coredns", "version": "1.2.0"}],
+        200,
+        {
+            "paths": [
+                {"component_name": "coredns", "version": "1.0.0", "path": ["1.1.0", "1.2.0"], "missing": ""},
             ],
             "requestId": REQUEST_ID,
         },

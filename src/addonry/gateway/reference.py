@@ -13,7 +13,8 @@ from addonry.gateway import vocabulary
 from addonry.gateway.errors import REFUSALS, WIRE, WireError
 from addonry.gateway.operation import Operation
 from addonry.gateway.operations import OPERATIONS, OWN
-from addonry.gateway.operations.changes import Action, Policy
+from addonry.gateway.operations.bodies import Policy
+from addonry.gateway.operations.plans import Action
 from addonry.model.tasks import Edits
 
 
@@ -126,6 +127,10 @@ def _members() -> list[str]:
         "edits": (
             f"UpgradeClusterAddons, {configures}",
             f"what becomes of fields that others have set: {_or(Edits)}; without it, `overwrite`",
+        ),
+        "unsafe_crds": (
+            f"InstallClusterAddons, UpgradeClusterAddons, {configures}",
+            "true lets CRDs change in a way that may break what is stored in them",
         ),
         "action": (
             "PlanChanges",

@@ -7,6 +7,7 @@ ClusterTrouble and ChartTrouble errors of ``model.errors``, HelmFailed, and noth
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,6 +50,37 @@ class DryRun:
     objects: int
     conflicts: tuple[tuple[str, str], ...] = ()
     """Pairs of field and the manager that owns it."""
+
+
+class Mode(StrEnum):
+    """How what a component consists of is brought to the cluster."""
+
+    SERVER_SIDE = "server-side"
+    """The server merges, knows whose each field is, and refuses to take fields of others unasked."""
+    CLIENT_SIDE = "client-side"
+    """Helm merges: a release that Helm 3 has made. Fields of others are overwritten without a word."""
+    PATCH = "patch"
+    """One field of a plain workload is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a component's manifest says now and what it would say, hooks left out. May hold Secrets."""
+
+    before: tuple[Mapping[str, Any], ...] = field(repr=False)
+    after: tuple[Mapping[str, Any], ...] = field(repr=False)
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class CrdChange:
+    """A CRD that a change would touch."""
+
+    name: str
+    before: Mapping[str, Any] | None = field(repr=False)
+    """As the cluster has it, with its status; None when it would be created."""
+    after: Mapping[str, Any] | None = field(repr=False)
+    """As the cluster would have it; None when it would be deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +143,14 @@ class LiveCluster(Protocol):
         """What to go back to: the deployed revision, or the present images."""
         ...
 
-    async def changing_crds(self, placement: Placement, target: Target) -> tuple[str, ...]:
-        """The names of the CRDs that *apply_crds* would create or change. Writes nothing."""
+    async def preview(self, placement: Placement, target: Target) -> Preview:
+        """The component's manifest as it is and as it would be. Raises as *render* does. Writes nothing."""
+        ...
+
+    async def crd_changes(self, placement: Placement, target: Target, *, of_templates: bool) -> tuple[CrdChange, ...]:
+        """The CRDs that *apply_crds* would create or change, and with *of_templates* those that *apply* would create,
+        change or delete because the chart renders them itself. Writes nothing.
+        """
         ...
 
     async def apply_crds(self, placement: Placement, target: Target) -> int:
@@ -234,9 +272,12 @@ def credentials_end(kubeconfig: str) -> datetime | None:
 
 
 __all__ = [
+    "CrdChange",
     "DryRun",
     "KubeSettings",
     "LiveCluster",
+    "Mode",
+    "Preview",
     "Probe",
     "Rollout",
     "Target",

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from addonry.kube import DryRun, KubeSettings, Probe, Rollout, Target
+from addonry.kube import CrdChange, DryRun, KubeSettings, Preview, Probe, Rollout, Target
 from addonry.kube.api import Api, Forbidden
-from addonry.kube.helm.crds import apply_crds, changing_crds, crds_of
+from addonry.kube.helm.crds import apply_crds, crd_changes, crds_of, templated_crd_changes
 from addonry.kube.holding import hold, release
 from addonry.kube.inventory import count_nodes, take_inventory
 from addonry.kube.kubeconfig import read_kubeconfig
@@ -107,9 +107,20 @@ class HttpCluster:
         """See ``LiveCluster``."""
         return await (await self._source(placement)).snapshot(placement)
 
-    async def changing_crds(self, placement: Placement, target: Target) -> tuple[str, ...]:
+    async def preview(self, placement: Placement, target: Target) -> Preview:
+        """See ``LiveCluster``."""
+        rendered, manifest = self._rendered.get(placement, (None, ""))
+        if rendered != target:
+            manifest = await self.render(placement, target)
+        return await (await self._source(placement)).preview(placement, target, manifest=manifest)
+
+    async def crd_changes(self, placement: Placement, target: Target, *, of_templates: bool) -> tuple[CrdChange, ...]:
         """See ``LiveCluster``. A dry run tells, so that defaults of the server make no difference."""
-        return await changing_crds(self._api, await self._crds(placement, target))
+        found = await crd_changes(self._api, await self._crds(placement, target))
+        if not of_templates or placement.source is not SourceKind.HELM:
+            return found
+        preview = await self.preview(placement, target)
+        return (*found, *await templated_crd_changes(self._api, preview.before, preview.after))
 
     async def apply_crds(self, placement: Placement, target: Target) -> int:
         """See ``LiveCluster``. Takes the fields of other managers, as Helm took them when it made the CRDs."""

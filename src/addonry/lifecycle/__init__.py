@@ -17,6 +17,8 @@ from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
 from addonry.model.outlook import Outlook
 from addonry.model.readiness import Readiness, Waiver
 from addonry.model.tasks import Change, Edits, Event, Pace, Status, StepName, StepRecord, Task
+from addonry.rules.crd_changes import CrdVerdict
+from addonry.rules.differences import ObjectDifference
 
 if TYPE_CHECKING:
     from addonry.lifecycle.access import Access
@@ -46,6 +48,7 @@ class InstallRequest:
     version: Version | None = None
     values: Mapping[str, Any] | None = field(default=None, repr=False)
     pace: Pace = Pace.AT_ONCE
+    unsafe_crds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class UpgradeRequest:
     values: Mapping[str, Any] | None = field(default=None, repr=False)
     edits: Edits = Edits.OVERWRITE
     pace: Pace = Pace.AT_ONCE
+    unsafe_crds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,19 @@ class ConfigureRequest:
     """The whole of the user's values."""
     edits: Edits = Edits.OVERWRITE
     pace: Pace = Pace.AT_ONCE
+    unsafe_crds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeWay:
+    """By which versions a component comes to the one that is wanted."""
+
+    component: ComponentName
+    from_version: Version
+    hops: tuple[Version, ...]
+    """Where to go, one after the other; empty when there is no way, or nothing to go to."""
+    missing: str = ""
+    """The line of versions that none on offer fits of, such as ``1.26``, when it is that which is in the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +99,15 @@ class PlannedChange:
     """The first step whose work a rollback does not take back; None when all of it can be."""
     seconds: float | None
     """How long such a change took in the past; None when it was never done."""
+    way: tuple[Version, ...] = ()
+    """Every version on the way to what is wanted, the first one first: where versions must not be skipped, this change
+    goes to the first and others follow."""
+    mode: str = ""
+    """How objects are brought to the cluster: ``server-side``, ``client-side``, ``patch``; empty when that was not reached."""
+    differences: tuple[ObjectDifference, ...] = ()
+    edits: tuple[tuple[str, str], ...] = ()
+    """Fields that others have set, each with who it was; the change's ``edits`` says what becomes of them."""
+    crds: tuple[CrdVerdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +258,13 @@ class Lifecycle(Protocol):
         """
         ...
 
+    async def ways(self, cluster: ClusterId, wanted: Sequence[tuple[str, Version | None]]) -> tuple[UpgradeWay, ...]:
+        """By which versions components come to those that are wanted (None: the newest that fits and can be come to).
+
+        From what was last seen. Raises ClusterNotFound, ComponentNotFound for what is not installed, VersionNotFound.
+        """
+        ...
+
     # Tasks and events
 
     async def pause(self, task: TaskId, *, by: str) -> Task:
@@ -334,4 +367,5 @@ __all__ = [
     "PlannedChange",
     "TaskHistory",
     "UpgradeRequest",
+    "UpgradeWay",
 ]

@@ -78,7 +78,7 @@ async def to_configure(world: World, cluster: ClusterId, requests: Sequence[Conf
 
 def _ordered(world: World, changes: Sequence[Change]) -> tuple[Change, ...]:
     entries = ((change.component, world.catalog.entry(change.component)) for change in changes)
-    return in_order(changes, {name: entry.requires for name, entry in entries if entry is not None})
+    return in_order(changes, {name: (*entry.requires, *entry.after) for name, entry in entries if entry is not None})
 
 
 async def _facts_of(world: World, cluster: ClusterId, names: Sequence[str]) -> list[Facts]:
@@ -104,7 +104,7 @@ def _install(facts: Facts, request: InstallRequest) -> Change:
         raise ComponentNotFound(facts.name)
     placement = Placement(SourceKind.HELM, facts.entry.namespace, facts.entry.release)
     change = _change(facts, TaskKind.INSTALL, placement, request.version, request.values)
-    return replace(change, pace=request.pace, plan=plan_for(change.kind, request.pace))
+    return replace(change, pace=request.pace, plan=plan_for(change.kind, request.pace), unsafe_crds=request.unsafe_crds)
 
 
 def _upgrade(facts: Facts, request: UpgradeRequest) -> Change:
@@ -124,13 +124,25 @@ def _upgrade(facts: Facts, request: UpgradeRequest) -> Change:
             remedy="Leave them out; an upgrade changes its image and nothing else.",
         )
     change = _change(facts, TaskKind.UPGRADE, placement, request.version, request.values)
-    return replace(change, edits=request.edits, pace=request.pace, plan=plan_for(change.kind, request.pace))
+    return replace(
+        change,
+        edits=request.edits,
+        pace=request.pace,
+        plan=plan_for(change.kind, request.pace),
+        unsafe_crds=request.unsafe_crds,
+    )
 
 
 def _configure(facts: Facts, request: ConfigureRequest) -> Change:
     component = _installed(facts)
     change = _change(facts, TaskKind.CONFIGURE, component.found.placement, component.version, request.values)
-    return replace(change, edits=request.edits, pace=request.pace, plan=plan_for(change.kind, request.pace))
+    return replace(
+        change,
+        edits=request.edits,
+        pace=request.pace,
+        plan=plan_for(change.kind, request.pace),
+        unsafe_crds=request.unsafe_crds,
+    )
 
 
 def _uninstall(facts: Facts) -> Change:

@@ -13,6 +13,7 @@ from addonry.lifecycle import (
     PlannedChange,
     TaskHistory,
     UpgradeRequest,
+    UpgradeWay,
     checking,
     moves,
 )
@@ -20,6 +21,7 @@ from addonry.lifecycle import changes as changing
 from addonry.lifecycle import clusters as registering
 from addonry.lifecycle import plan as planning
 from addonry.lifecycle import waivers as waiving
+from addonry.lifecycle import ways as finding
 from addonry.lifecycle.access import Access
 from addonry.lifecycle.discover import Scanner
 from addonry.lifecycle.facts import gather
@@ -183,6 +185,10 @@ class Service:
     ) -> tuple[PlannedChange, ...]:
         """See ``Lifecycle``."""
         return await planning.plan(self._world, cluster, requests)
+
+    async def ways(self, cluster: ClusterId, wanted: Sequence[tuple[str, Version | None]]) -> tuple[UpgradeWay, ...]:
+        """See ``Lifecycle``."""
+        return await finding.ways(self._world, cluster, wanted)
 
     # Tasks and events
 

@@ -132,6 +132,8 @@ class Change:
     """The caller's new values; None keeps the present ones."""
     edits: Edits = Edits.OVERWRITE
     pace: Pace = Pace.AT_ONCE
+    unsafe_crds: bool = False
+    """Whether somebody has said that CRDs may change in a way that breaks what is stored in them."""
     snapshot: Snapshot | None = None
     remarks: tuple[str, ...] = ()
     """What a person should know of the change, one sentence each: fields taken or kept and whose they were, CRDs that

@@ -1,8 +1,8 @@
 """Which changes of a CustomResourceDefinition break what is stored in it, or who writes it.
 
 The kinds are those that the Operator Lifecycle Manager refuses
-(https://operator-framework.github.io/operator-controller/concepts/crd-upgrade-safety/), and one of ours: a version that
-objects are stored in and that is no longer served. Only versions that both definitions have are compared; what a new
+(https://operator-framework.github.io/operator-controller/concepts/crd-upgrade-safety/), and two of ours: a definition that
+is deleted, and a version that objects are stored in and that is no longer served. Only versions that both definitions have are compared; what a new
 version says is nobody's yet. Patterns, formats and CEL rules are not judged: whether those became narrower cannot be told.
 
 To add a kind of change to a field, write a check that is given the schemas of both, and name it in ``_CHECKS``.
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from addonry.rules.differences import Difference
+
 Schema = Mapping[str, Any]
 
 _DEEPEST: Final = 200
@@ -22,6 +24,7 @@ _DEEPEST: Final = 200
 class Unsafe(StrEnum):
     """A kind of change that is not safe."""
 
+    DEFINITION_REMOVED = "DefinitionRemoved"
     SCOPE_CHANGED = "ScopeChanged"
     STORED_VERSION_REMOVED = "StoredVersionRemoved"
     STORED_VERSION_NOT_SERVED = "StoredVersionNotServed"
@@ -53,6 +56,25 @@ class UnsafeChange:
     def path(self) -> str:
         """Version and field together, as far as there are any: ``v1 spec.replicas``."""
         return " ".join(part for part in (self.version, self.field) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class CrdVerdict:
+    """What becomes of one definition, and what is unsafe about it."""
+
+    name: str
+    change: Difference
+    unsafe: tuple[UnsafeChange, ...] = ()
+
+
+def judge(name: str, old: Schema | None, new: Schema | None) -> CrdVerdict:
+    """*old* in place of which *new* comes; None where there is none."""
+    if old is None:
+        return CrdVerdict(name, Difference.ADDED)
+    if new is None:
+        words = "is deleted, and every object of its kind with it"
+        return CrdVerdict(name, Difference.REMOVED, (UnsafeChange(Unsafe.DEFINITION_REMOVED, "", "", words),))
+    return CrdVerdict(name, Difference.CHANGED, unsafe_changes(old, new))
 
 
 def unsafe_changes(old: Schema, new: Schema) -> tuple[UnsafeChange, ...]:

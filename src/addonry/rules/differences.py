@@ -110,6 +110,15 @@ def images_between(found: Iterable[ObjectDifference]) -> tuple[tuple[str, str], 
     return tuple(dict.fromkeys(pairs))
 
 
+def is_kept(found: Mapping[str, Any]) -> bool:
+    """Whether Helm leaves the object on the cluster when it goes from the manifest.
+
+    https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource
+    """
+    annotations = (found.get("metadata") or {}).get("annotations") or {}
+    return str(annotations.get("helm.sh/resource-policy", "")).strip() == "keep"
+
+
 def fields_between(old: Any, new: Any, path: tuple[Step, ...] = ()) -> Iterator[FieldChange]:
     """Every field that is different. What is there in one only is told as a whole."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
@@ -144,7 +153,7 @@ def _objects(
     for address, old in before.items():
         _, kind, namespace, name = address
         if address not in after:
-            yield ObjectDifference(kind, namespace, name, Difference.REMOVED, is_kept=_is_kept(old))
+            yield ObjectDifference(kind, namespace, name, Difference.REMOVED, is_kept=is_kept(old))
             continue
         new = after[address]
         is_secret = kind == "Secret"
@@ -156,12 +165,6 @@ def _objects(
         if address not in before:
             _, kind, namespace, name = address
             yield ObjectDifference(kind, namespace, name, Difference.ADDED)
-
-
-def _is_kept(found: Mapping[str, Any]) -> bool:
-    # https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource
-    annotations = (found.get("metadata") or {}).get("annotations") or {}
-    return str(annotations.get("helm.sh/resource-policy", "")).strip() == "keep"
 
 
 # Lists

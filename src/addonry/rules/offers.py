@@ -129,8 +129,14 @@ def fitting_offers(facts: Facts) -> tuple[Offer, ...]:
 
 def next_offer(facts: Facts) -> Offer | None:
     """What to upgrade to next: the newest version that fits, or the first hop on the way there."""
+    found = best_way(facts)
+    return found.hops[0] if found else None
+
+
+def best_way(facts: Facts) -> Way | None:
+    """The way to the newest version that fits and can be come to; None when there is none."""
     ways = (way_to(facts, offer) for offer in fitting_offers(facts))
-    return next((found.hops[0] for found in ways if found.hops), None)
+    return next((found for found in ways if found.hops), None)
 
 
 def way_to(facts: Facts, wanted: Offer) -> Way:

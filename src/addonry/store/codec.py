@@ -223,6 +223,7 @@ def new_change_parameters(task: Task, place: int, *, number: int, cipher: Cipher
         "from_version": change.from_version,
         "to_version": change.to_version,
         "edits": change.edits,
+        "unsafe_crds": change.unsafe_crds,
         "pace": change.pace,
         "values_sealed": seal_values(change.values, cipher, owner=of_change(task.id, place)),
     }
@@ -262,6 +263,7 @@ def _read_change(row: Row[Any], task: str, cipher: Cipher) -> Change:
         values=open_values(row.values_sealed, cipher, owner=of_change(task, row.place)),
         edits=Edits(row.edits),
         pace=Pace(row.pace),
+        unsafe_crds=row.unsafe_crds,
         snapshot=None if row.snapshot is None else _SNAPSHOT.decode(row.snapshot),
         remarks=_REMARKS.decode(row.remarks),
         trouble=None if row.trouble is None else _TROUBLE.decode(row.trouble),

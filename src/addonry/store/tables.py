@@ -138,6 +138,7 @@ change: Final = Table(
     Column("status", String(16), nullable=False),
     Column("edits", String(16), nullable=False, server_default=Edits.OVERWRITE),
     Column("pace", String(16), nullable=False, server_default=Pace.AT_ONCE),
+    Column("unsafe_crds", Boolean, nullable=False, server_default=false()),
     Column("snapshot", Text),
     Column("remarks", Text, nullable=False, server_default="[]"),
     Column("trouble", Text),

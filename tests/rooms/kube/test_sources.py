@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from addonry.kube import KubeSettings, Target
+from addonry.kube import KubeSettings, Mode, Target
 from addonry.kube.api import Api
-from addonry.kube.helm.crds import apply_crds, crds_of
+from addonry.kube.helm.crds import apply_crds, crd_changes, crds_of, templated_crd_changes
 from addonry.kube.helm.manifests import objects_of
 from addonry.kube.helm.releases import (
     Release,
@@ -44,6 +44,7 @@ from addonry.model.errors import (
 from addonry.model.ids import TaskId
 from addonry.model.owners import Owner
 from addonry.model.tasks import Snapshot
+from addonry.rules.differences import differences, images_between
 from addonry.simulator.server import Simulator
 from tests.rooms.kube.helm_charts import ASKS, ENDLESS, RECURSING, a_target, pack_chart, web_files
 from tests.rooms.kube.test_helm_child import arguments_of, children_of, started_child
@@ -239,6 +240,16 @@ class TestContract:
         assert judged.objects >= 1
         assert installed.writes() == []
         assert await installed.version() == "1.0.0"
+
+    async def test_a_preview_shows_both_sides_and_stores_nothing(self, installed):
+        source = await installed.source()
+        preview = await source.preview(installed.placement, installed.target("1.1.0"))
+        found = differences(preview.before, preview.after, NAMESPACE)
+        [(before, after)] = images_between(found)
+        assert before == await installed.image()
+        assert after.endswith("/web:1.1.0")
+        assert {each.name for each in found} <= {"web", "web-config"}
+        assert installed.writes() == []
 
     async def test_the_workload_is_owned(self, installed):
         owned = await (await installed.source()).owned(installed.placement)
@@ -600,7 +611,8 @@ async def test_a_scaled_deployment_is_a_conflict_that_is_named_and_taken(install
     assert (await component.api.get(path))["spec"]["replicas"] == 2
 
 
-async def test_a_release_of_helm_3_has_no_conflicts_and_stays_client_side(installed_release):
+async def test_a_release_of_helm_3_stays_client_side_and_its_edits_are_told_all_the_same(installed_release):
+    """Helm overwrites them without a word; that its own fields change is no conflict."""
     component = installed_release
     (secret,) = await component.secrets()
     document = document_from_secret(secret)
@@ -609,9 +621,12 @@ async def test_a_release_of_helm_3_has_no_conflicts_and_stays_client_side(instal
     await component.api.patch(path, {"data": {"release": encode_release(document)}}, kind="merge")
     deployment = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/web"
     await component.api.patch(deployment, {"spec": {"replicas": 7}}, kind="merge", params={"fieldManager": "kubectl"})
-    judged = await (await component.source()).dry_run(component.placement, component.target("1.1.0"))
-    assert judged.conflicts == ()
+    source = await component.source()
+    judged = await source.dry_run(component.placement, component.target("1.1.0"))
+    assert judged.conflicts == (("Deployment web spec.replicas", "kubectl"),)
+    assert (await source.preview(component.placement, component.target("1.1.0"))).mode is Mode.CLIENT_SIDE
     await component.upgrade("1.1.0")
+    assert (await component.api.get(deployment))["spec"]["replicas"] == 2
     last = newest(await component.history())
     assert last is not None
     assert (last.status, last.is_server_side) == (ReleaseStatus.DEPLOYED, False)
@@ -880,6 +895,38 @@ async def test_a_crd_that_somebody_else_changed_is_taken_over_only_by_force(api,
     with pytest.raises(FieldConflict):
         await apply_crds(api, crds, force=False)
     assert await apply_crds(api, crds, force=True) == 1
+
+
+def widgets(**version):
+    """The definition with another first version."""
+    (found,) = objects_of(WIDGETS)
+    [first] = found["spec"]["versions"]
+    return {**found, "spec": {**found["spec"], "versions": [{**first, **version}]}}
+
+
+async def test_what_would_become_of_crds_is_told_as_the_server_would_have_them(api, cluster):
+    [new] = await crd_changes(api, [widgets()])
+    assert (new.name, new.before) == ("widgets.example.com", None)
+    await apply_crds(api, [widgets()], force=True)
+    cluster.forget_requests()
+    assert await crd_changes(api, [widgets()]) == (), "defaults of the server are no change"
+    [changed] = await crd_changes(api, [widgets(deprecated=True)])
+    assert changed.before["status"]["storedVersions"] == ["v1"]
+    assert changed.after["spec"]["versions"][0]["deprecated"] is True
+    assert all("dryRun=All" in each.query for each in cluster.requests if each.method == "PATCH")
+
+
+async def test_a_crd_that_a_chart_no_longer_renders_would_be_deleted_by_helm(api):
+    """And every object of its kind with it: nothing is worth more being said beforehand."""
+    await api.patch(CRD_PATH, widgets(), kind="apply", params={"fieldManager": "helm"})
+    [going] = await templated_crd_changes(api, [widgets()], [])
+    assert (going.name, going.after) == ("widgets.example.com", None)
+    kept = widgets()
+    kept["metadata"] = {**kept["metadata"], "annotations": {"helm.sh/resource-policy": "keep"}}
+    assert await templated_crd_changes(api, [kept], []) == ()
+    [changed] = await templated_crd_changes(api, [widgets()], [widgets(deprecated=True)])
+    assert changed.after["spec"]["versions"][0]["deprecated"] is True
+    assert await templated_crd_changes(api, [widgets()], [widgets()]) == ()
 
 
 async def test_objects_of_a_kind_that_comes_with_the_chart_do_not_stop_the_plan(installed_release):

@@ -13,6 +13,7 @@ from addonry.gateway.operations import (
     components,
     events,
     moves,
+    plans,
     reaching,
     tags,
     tasks,
@@ -22,6 +23,7 @@ from addonry.gateway.operations import (
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *components.operations.operations,
     *changes.operations.operations,
+    *plans.operations.operations,
     *catalog.operations.operations,
     *chart_hosts.operations.operations,
     *checks.operations.operations,

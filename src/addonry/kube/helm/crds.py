@@ -5,15 +5,19 @@ Helm installs ``crds/`` once and never again, so upgrading them is a step of our
 """
 
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from addonry.kube import CrdChange
 from addonry.kube.api import Api
 from addonry.kube.helm.manifests import objects_of
 from addonry.model.errors import RenderFailed
+from addonry.rules.differences import is_kept
 
 FIELD_MANAGER: Final = "addonry"
+_HELM: Final = "helm"
+"""Who applies what a chart renders."""
 
 _KIND: Final = "CustomResourceDefinition"
 _PATH: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -27,30 +31,54 @@ async def apply_crds(api: Api, crds: Sequence[Mapping[str, Any]], *, force: bool
     Other kinds that a chart keeps beside its CRDs are not sent: nothing would ever upgrade or remove them.
     """
     sent = 0
-    for crd in crds:
-        if crd.get("kind") != _KIND:
-            continue
+    for crd in _definitions(crds):
         params = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
         await api.patch(f"{_PATH}/{crd['metadata']['name']}", dict(crd), kind="apply", params=params)
         sent += 1
     return sent
 
 
-async def changing_crds(api: Api, crds: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The names of those that ``apply_crds`` would create or change, as a dry run of it tells. Writes nothing."""
-    changing = []
-    for crd in crds:
-        if crd.get("kind") != _KIND:
-            continue
-        path = f"{_PATH}/{crd['metadata']['name']}"
-        stored = await api.get_or_none(path)
+async def crd_changes(
+    api: Api, crds: Iterable[Mapping[str, Any]], *, manager: str = FIELD_MANAGER
+) -> tuple[CrdChange, ...]:
+    """Those of *crds* that *manager* would create or change by server-side apply, as a dry run of it tells.
+
+    Writes nothing. Other kinds among them are passed over.
+    """
+    found = []
+    for crd in _definitions(crds):
+        name = str(crd["metadata"]["name"])
+        stored = await api.get_or_none(f"{_PATH}/{name}")
+        becomes: Mapping[str, Any] = crd
         if stored is not None:
-            params = {"fieldManager": FIELD_MANAGER, "force": "true", "dryRun": "All"}
-            judged = await api.patch(path, dict(crd), kind="apply", params=params)
-            if judged["spec"] == stored["spec"]:
+            params = {"fieldManager": manager, "force": "true", "dryRun": "All"}
+            becomes = await api.patch(f"{_PATH}/{name}", dict(crd), kind="apply", params=params)
+            if becomes["spec"] == stored["spec"]:
                 continue
-        changing.append(str(crd["metadata"]["name"]))
-    return tuple(changing)
+        found.append(CrdChange(name, stored, becomes))
+    return tuple(found)
+
+
+async def templated_crd_changes(
+    api: Api, before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]
+) -> tuple[CrdChange, ...]:
+    """The CRDs that Helm itself would create, change, or delete with all objects of their kinds, as it goes from one
+    manifest to another. Writes nothing.
+    """
+    after = tuple(after)
+    staying = {str(crd["metadata"]["name"]) for crd in _definitions(after)}
+    going = [
+        str(crd["metadata"]["name"])
+        for crd in _definitions(before)
+        if crd["metadata"]["name"] not in staying and not is_kept(crd)
+    ]
+    stored = [(name, await api.get_or_none(f"{_PATH}/{name}")) for name in going]
+    gone = (CrdChange(name, found, None) for name, found in stored if found is not None)
+    return (*await crd_changes(api, after, manager=_HELM), *gone)
+
+
+def _definitions(objects: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return (each for each in objects if each.get("kind") == _KIND)
 
 
 def crds_of(archive: Path, values: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:

@@ -8,7 +8,7 @@ state of its own: ``kube.cluster`` makes a new one for each call, so that the ku
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
-from addonry.kube import DryRun, KubeSettings, Target
+from addonry.kube import DryRun, KubeSettings, Preview, Target
 from addonry.model.components import Found, ObjectRef, Placement, SourceKind
 from addonry.model.ids import TaskId
 from addonry.model.tasks import Snapshot
@@ -34,6 +34,10 @@ class Source(Protocol):
 
     async def dry_run(self, placement: Placement, target: Target, *, manifest: str = "") -> DryRun:
         """See ``LiveCluster.dry_run``. *manifest* is what ``render`` has just given for it; empty renders it again."""
+        ...
+
+    async def preview(self, placement: Placement, target: Target, *, manifest: str = "") -> Preview:
+        """See ``LiveCluster.preview``. *manifest* is what ``render`` has just given for it; empty renders it again."""
         ...
 
     async def snapshot(self, placement: Placement) -> Snapshot:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from addonry.kube import DryRun, KubeSettings, Target
+from addonry.kube import DryRun, KubeSettings, Mode, Preview, Target
 from addonry.kube.api import Api, Missing
 from addonry.kube.helm.adapters import Capabilities, Chart, Helm, Site, choose_helm
 from addonry.kube.helm.crds import crds_of
@@ -104,11 +104,23 @@ class HelmSource:
         judge = _Judge(
             api=self._api,
             namespace=placement.namespace,
-            # Helm goes on applying a release of Helm 3 client-side, and that never conflicts.
-            may_conflict=running is None or running.is_server_side,
+            # Helm goes on applying a release of Helm 3 client-side, and that never conflicts: what others have set is
+            # overwritten all the same, so it is asked for in the way that tells. Helm itself is then one of the others.
+            silent=frozenset() if running is None or running.is_server_side else frozenset({FIELD_MANAGER}),
             coming=frozenset(_kinds_of(await asyncio.to_thread(_crds, target, history)) | _kinds_of(objects)),
         )
         return await judge.judge(without_hooks(objects))
+
+    async def preview(self, placement: Placement, target: Target, *, manifest: str = "") -> Preview:
+        """See ``Source``; what is there is what Helm has stored of it."""
+        history = await self._history(placement)
+        last, running = newest(history), newest_deployed(history)
+        manifest = manifest or await self._render(placement, target, history)
+        return Preview(
+            before=without_hooks(await asyncio.to_thread(objects_of, running.manifest)) if running else (),
+            after=without_hooks(await asyncio.to_thread(objects_of, manifest)),
+            mode=Mode.SERVER_SIDE if last is None or last.is_server_side else Mode.CLIENT_SIDE,
+        )
 
     async def snapshot(self, placement: Placement) -> Snapshot:
         """See ``Source``; revision 0 when nothing is deployed."""
@@ -306,7 +318,8 @@ class _Judge:
 
     api: Api
     namespace: str
-    may_conflict: bool
+    silent: frozenset[str]
+    """Managers whose fields are taken without a word."""
     coming: frozenset[tuple[str, str]]
 
     async def judge(self, objects: Sequence[dict[str, Any]]) -> "tuple[int, list[_Conflict]]":
@@ -339,13 +352,14 @@ class _Judge:
         conflicts: tuple[_Conflict, ...] = ()
         try:
             try:
-                await self._send(path, each, force=not self.may_conflict)
+                await self._send(path, each, force=False)
             except FieldConflict as conflict:
                 # A conflict is answered before the object is validated, so ask again as apply will.
                 found = each["metadata"]
                 conflicts = tuple(
                     _Conflict(each["kind"], str(found.get("namespace") or ""), found["name"], field, manager)
                     for field, manager in conflict.conflicts
+                    if manager not in self.silent
                 )
                 await self._send(path, each, force=True)
         except Missing:

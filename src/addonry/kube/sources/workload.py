@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from addonry.kube import DryRun, KubeSettings, Target
+from addonry.kube import DryRun, KubeSettings, Mode, Preview, Target
 from addonry.kube.api import Api
 from addonry.kube.inventory import found_workload
 from addonry.model.components import Found, ObjectRef, Placement
@@ -54,6 +54,15 @@ class WorkloadSource:
         wanted = _wanted(workload, target)
         await self._send(placement, _patch(wanted), dry_run=True)
         return DryRun(1, _owners(workload, wanted))
+
+    async def preview(self, placement: Placement, target: Target, *, manifest: str = "") -> Preview:
+        """See ``Source``; nothing is said of what is not changed."""
+        del manifest  # the patch is made of the workload as it is now
+        workload = await self._there(placement)
+        wanted = _wanted(workload, target)
+        present = {name: image for name, image in _images(workload).items() if name in wanted}
+        before, after = ({**_head(placement), **_patch(images)} for images in (present, wanted))
+        return Preview((before,), (after,), Mode.PATCH)
 
     async def snapshot(self, placement: Placement) -> Snapshot:
         """See ``Source``: the image of every container."""
@@ -152,6 +161,11 @@ def _patch(wanted: Mapping[str, str], *, task: TaskId | None = None) -> dict[str
     containers = [{"name": name, "image": image} for name, image in wanted.items()]
     patch: dict[str, Any] = {"spec": {"template": {"spec": {"containers": containers}}}}
     return patch if task is None else {"metadata": {"annotations": {TASK: task}}, **patch}
+
+
+def _head(placement: Placement) -> dict[str, Any]:
+    metadata = {"name": placement.name, "namespace": placement.namespace}
+    return {"apiVersion": _API, "kind": placement.kind, "metadata": metadata}
 
 
 def _owners(workload: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -1,29 +1,59 @@
 """Let the API server judge the target's objects without storing them, and find out what a person should know beforehand.
 
 Fields that others have set are named with their managers, and what becomes of them: that depends on the change's
-``edits``. CRDs that will change are named too, because a rollback does not take them back.
+``edits``. CRDs that will change are named too, because a rollback does not take them back; where a change of them is not
+safe, somebody has to have said that it is wanted.
 """
 
+from dataclasses import dataclass
+
 from addonry.kube import DryRun
+from addonry.lifecycle.crds import judge_crds, unsafe_trouble
 from addonry.lifecycle.steps.common import cluster_of, target_of
 from addonry.lifecycle.world import World
 from addonry.model.tasks import Broken, Change, Done, Edits, Outcome, Task, Trouble
+from addonry.rules.crd_changes import CrdVerdict
 
 TOLD_AT_MOST = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the cluster says to a change."""
+
+    judged: DryRun
+    crds: tuple[CrdVerdict, ...]
+
+
 async def run(task: Task, world: World) -> Outcome:
-    """Done when the server would accept every object; Broken for others' fields when there must be none."""
-    change = task.change
+    """Done when the server would accept every object; Broken for others' fields when there must be none, and for
+    changes of CRDs that are not safe.
+    """
+    return weigh(task.change, await look(task, world))
+
+
+async def look(task: Task, world: World) -> Seen:
+    """Ask the cluster. Raises what *run* raises."""
+    placement = task.change.placement
     live = await cluster_of(task, world)
     target = await target_of(task, world)
-    judged = await live.dry_run(change.placement, target)
-    if judged.conflicts and change.edits is Edits.NONE:
-        return Broken(_edited(change, judged))
-    remarks = [*_edits(change, judged)]
-    if crds := await live.changing_crds(change.placement, target):
-        remarks.append(f"CRDs will be created or changed and are not taken back by a rollback: {', '.join(crds)}.")
-    return Done(f"{judged.objects} objects accepted", remarks=tuple(remarks))
+    crds = await judge_crds(live, placement, target, of_templates=True)
+    return Seen(await live.dry_run(placement, target), crds)
+
+
+def weigh(change: Change, seen: Seen) -> Outcome:
+    """What follows from it for the change."""
+    unsafe = unsafe_trouble(seen.crds)
+    if unsafe and not change.unsafe_crds:
+        return Broken(unsafe)
+    if seen.judged.conflicts and change.edits is Edits.NONE:
+        return Broken(_edited(change, seen.judged))
+    remarks = [*_edits(change, seen.judged)]
+    if crds := ", ".join(each.name for each in seen.crds):
+        remarks.append(f"CRDs will be created or changed and are not taken back by a rollback: {crds}.")
+    if unsafe:
+        remarks.append(unsafe.message)
+    return Done(f"{seen.judged.objects} objects accepted", remarks=tuple(remarks))
 
 
 def _edits(change: Change, judged: DryRun) -> list[str]:

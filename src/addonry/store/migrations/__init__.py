@@ -14,7 +14,7 @@ from addonry.model.errors import StoreUnavailable
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The newest schema this code knows."""
 
 VERSION_TABLE: Final = "addonry_schema"
