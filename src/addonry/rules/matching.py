@@ -100,8 +100,8 @@ def main_image(workload: str, containers: Iterable[tuple[str, str]]) -> str:
 
 
 Sign = tuple[str, ...]
-"""What something is recognised by: ``("chart", name)``, ``("image", repository)``, or kind and name behind ``workload`` or
-``part``."""
+"""What something is recognised by: ``("chart", name)``, ``("operator", package)``, ``("image", repository)``, or kind and name
+behind ``workload`` or ``part``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +218,7 @@ def signs_of(entry: CatalogEntry) -> Iterator[Sign]:
     yield from (("workload", kind, name) for kind, name in marks.workloads)
     yield from (("part", kind, name) for kind, name in marks.parts)
     yield from (("image", repository) for repository in marks.images)
+    yield from (("operator", package) for package in marks.operators)
 
 
 def _index(entries: tuple[CatalogEntry, ...]) -> Mapping[Sign, CatalogEntry]:
@@ -232,6 +233,12 @@ def _index(entries: tuple[CatalogEntry, ...]) -> Mapping[Sign, CatalogEntry]:
 def _chart(found: Found) -> Iterator[Sign]:
     if found.placement.source is SourceKind.HELM:
         yield ("chart", found.chart)
+
+
+def _operator(found: Found) -> Iterator[Sign]:
+    if found.owner is Owner.OLM and found.owner_ref is not None:
+        # A Subscription is called after its package, and a ClusterServiceVersion package.v1.2.3.
+        yield ("operator", re.split(r"\.v\d", found.owner_ref.name)[0])
 
 
 REPACKERS: Final[Mapping[str, tuple[str, ...]]] = {"bitnami.com": ("//charts.bitnami.com/", "/bitnamicharts/")}
@@ -263,7 +270,7 @@ def _images(found: Found) -> Iterator[Sign]:
         yield from (("image", name) for image in found.images for name in _names_behind_mirrors(image))
 
 
-SIGNS: Final[tuple[Callable[[Found], Iterable[Sign]], ...]] = (_chart, _workload, _part, _images)
+SIGNS: Final[tuple[Callable[[Found], Iterable[Sign]], ...]] = (_chart, _operator, _workload, _part, _images)
 """Signs of a catalog component that something found bears, the strongest first."""
 
 
