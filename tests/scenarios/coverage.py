@@ -71,6 +71,7 @@ ROWS: Final = frozenset(
         "life/statefulset/stuck",
         "life/statefulset/claims",
         "life/statefulset/retention",
+        "life/cronjob",
         "life/job/complete",
         "life/job/failed",
         "life/job/deadline",

@@ -234,3 +234,52 @@ def test_a_pod_takes_as_long_to_start_as_its_image_or_annotation_says(stepped, i
     assert "availableReplicas" not in client.get(f"{DEPLOYMENTS}/web")["status"]
     simulator.advance(1)
     assert client.get(f"{DEPLOYMENTS}/web")["status"]["availableReplicas"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (409, "Conflict"),
+        (429, "TooManyRequests"),
+        (500, "InternalError"),
+        (503, "ServiceUnavailable"),
+        (504, "Timeout"),
+    ],
+)
+def test_a_failure_reads_as_the_real_server_would_say_it(client, cluster, status, reason):
+    """Clients decide by code and reason whether to try again; one pattern of requests is hit, the others are not."""
+    cluster.trouble.fail(method="PUT", path="/configmaps/a$", status=status, times=1)
+    assert client("GET", "/api/v1/namespaces/default").status == 200
+    told = client("PUT", f"{CONFIG_MAPS}/a", config_map("a"))
+    assert (told.status, told.body["kind"], told.body["reason"], told.body["code"]) == (
+        status,
+        "Status",
+        reason,
+        status,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.kubectl
+def test_kubectl_meets_what_was_asked_for(kubectl, client, cluster):
+    """The words a person would see, from a client that is not ours."""
+    client.post(CONFIG_MAPS, config_map("a"))
+    assert "configmap/a" in kubectl("get", "cm", "a", "-o", "name")
+    cluster.trouble.forbid(method="DELETE", path="/configmaps/a$", times=1)
+    assert 'User "admin" cannot delete resource "configmaps"' in kubectl("delete", "cm", "a", fails=True)
+    cluster.trouble.fail(path="/configmaps/a$", status=500, times=1)
+    assert "Internal error occurred" in kubectl("get", "cm", "a", fails=True)
+    cluster.trouble.fail(method="GET", path="/configmaps/a$", status=429, times=1, retry_after=1)
+    assert "configmap/a" in kubectl("get", "cm", "a", "-o", "name"), "it waits and tries again"
+    cluster.trouble.expire_token()
+    assert "Unauthorized" in kubectl("get", "cm", "a", fails=True)
+    cluster.trouble.recover()
+    cluster.trouble.hang()
+    assert "exceeded while awaiting headers" in kubectl("get", "cm", "a", "--request-timeout=1s", fails=True)
+    cluster.trouble.recover()
+    cluster.trouble.refuse()
+    assert "EOF" in kubectl("get", "cm", "a", fails=True)
+    cluster.trouble.recover()
+    assert "configmap/a" in kubectl("get", "cm", "a", "-o", "name")
