@@ -17,8 +17,10 @@ from uuid import uuid4
 from addonry.gateway.signing import sign_request
 from addonry.simulator import Simulator
 from addonry.simulator.charts import ChartRepository, find_charts, pack
+from bench.clusters import bench_clusters
 from bench.engine import bench_moves, bench_restart, bench_tasks
 from bench.measure import cpu_of_command, cpu_seconds, python, resident_mib, seconds
+from bench.scan import bench_scan
 from tests.scenario.test_first_upgrade import finished, ready, register, upgrade
 from tests.support.helm import helm
 from tests.support.sdk import sdk
@@ -226,6 +228,8 @@ BENCHES: dict[str, Callable[[], None]] = {
     "tasks": lambda: bench_tasks(tell),
     "moves": lambda: bench_moves(tell),
     "restart": lambda: bench_restart(tell),
+    "scan": lambda: bench_scan(tell),
+    "clusters": lambda: bench_clusters(tell),
 }
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def standing_of(component: Component) -> Standing:
         return Standing.READY
     unread = any(each["id"] in {"CatalogUnavailable", "NoCharts"} for each in component["findings"])
     # Nothing on offer is no news: what only a distribution ships has versions that nobody lists.
-    return Standing.UP_TO_DATE if component["newest"] and not unread else Standing.UNKNOWN
+    return Standing.UP_TO_DATE if component.get("newest") and not unread else Standing.UNKNOWN
 
 
 def blockers_of(component: Component) -> list[str]:
@@ -57,7 +57,7 @@ def _blocked(component: Component) -> str:
 
 def _outdated(component: Component) -> str:
     # What does not fit the cluster leaves a component as outdated as what does.
-    newer = component["target"] or (component["newest"] if _is_behind(component) else "")
+    newer = component["target"] or (component.get("newest", "") if _is_behind(component) else "")
     return f"{newer} is out" if newer else ""
 
 
@@ -66,7 +66,7 @@ def _is_behind(component: Component) -> bool:
 
 
 def _past_its_life(component: Component) -> str:
-    end = component["end_of_life"]
+    end = component.get("end_of_life")
     return f"since {end['day']}" if end and end["passed"] else ""
 
 

@@ -27,6 +27,7 @@ from addonry.simulator.cluster import SimulatedCluster
 from addonry.simulator.messages import Request, Response, text_response
 from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES
+from addonry.simulator.populations import Population
 from addonry.simulator.storage import Object
 from addonry.simulator.tls import LIFE, Certificates
 from addonry.simulator.trouble import ConnectionRefused
@@ -277,16 +278,16 @@ class Simulator:
         """One more cluster, empty or a copy of the one a snapshot was taken of; the version is that of the snapshot."""
         return self.call(lambda: self._add(name, kubernetes_version, snapshot))
 
-    def template(self, population: str, kubernetes: str = "") -> Mapping[str, Any]:
-        """A snapshot of a population (`populations.names`), for `add`; built once for each version.
+    def template(self, population: str | Population, kubernetes: str = "") -> Mapping[str, Any]:
+        """A snapshot of a population (`populations.names`, or one of your own), for `add`; built once for each version.
 
         Raises KeyError for an unknown population, ValueError for a version that is not simulated.
         """
-        known = populations.read(population)
+        known = populations.read(population) if isinstance(population, str) else population
         version = known.version(kubernetes or self._version)
-        if (population, version) not in self._templates:
-            self._templates[population, version] = self._wait(populations.build(known, version, self._blank))
-        return self._templates[population, version]
+        if (known.name, version) not in self._templates:
+            self._templates[known.name, version] = self._wait(populations.build(known, version, self._blank))
+        return self._templates[known.name, version]
 
     def call(self, action: Callable[[], T]) -> T:
         """Run *action* on the simulator's loop; the way to touch the inside of a cluster from another thread."""
