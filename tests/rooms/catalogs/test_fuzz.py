@@ -116,7 +116,7 @@ def damaged_or_other(body):
     return DAMAGE.map(lambda damage: damaged(body, damage)) | ANY_JSON
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(damaged_or_other(MANIFEST_BODY))
 def test_a_damaged_manifest_is_read_or_refused(body):
     manifest, refused = refusal(lambda: read_manifest(body, digest_of(body), what="it"), by=ChartRejected)
@@ -125,7 +125,7 @@ def test_a_damaged_manifest_is_read_or_refused(body):
         assert all(DIGEST.fullmatch(blob.digest) and blob.size >= 0 for blob in (manifest.config, *manifest.layers))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(damaged_or_other(CONFIG_BODY))
 def test_a_damaged_config_is_read_or_refused(body):
     line, refused = refusal(lambda: read_config(body, "1.0.0", what="it"), by=ChartRejected)
@@ -135,14 +135,14 @@ def test_a_damaged_config_is_read_or_refused(body):
         offers_of(ENTRY, [{**line, "urls": ["oci://host/coredns:1.0.0"]}])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60) | st.text("aA0./:@-_ociхsha256", max_size=60).map(lambda rest: f"oci://{rest}"))
 def test_any_text_is_an_address_or_none(text):
     place = place_of(text)
     assert place is None or (place.host and ".." not in place.name and "/" not in place.reference)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(ANNOTATIONS)), st.lists(YAML_PIECES, max_size=12).map("".join)))
 def test_any_annotation_is_read_as_far_as_it_can_be(annotations):
     told = read_annotations(annotations)
@@ -158,7 +158,7 @@ SAID = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=SAID)
 def test_a_file_of_credentials_is_read_or_refused_without_repeating_it(tmp_path, said):
     file = tmp_path / "credentials"

@@ -322,7 +322,7 @@ def test_a_place_that_cannot_be_written_is_told(exported, tmp_path):
 DAMAGE = st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=12), st.integers(0, 40)), min_size=1, max_size=4)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damage=DAMAGE)
 def test_a_damaged_snapshot_is_read_as_it_was_or_refused(exported, tmp_path_factory, damage):
     plain = gzip.decompress(exported.read_bytes())

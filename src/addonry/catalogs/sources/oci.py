@@ -33,8 +33,8 @@ NEWEST: Final = 12
 """Of these, so many are the newest, and then comes the newest of each minor version: what paths of upgrades go over."""
 LOOKED_AT_AGAIN: Final = 2
 """Known versions that are asked whether their tag has moved."""
-MOST_SECONDS: Final = 60.0
-"""For one reading: what has been read by then is kept."""
+MOST_SECONDS: Final = 25.0
+"""For a list of tags, and again for looking into it: what has been read by then is kept."""
 _SIDE_BY_SIDE: Final = 6
 _MOST_CHARACTERS: Final = 2_000
 
