@@ -282,6 +282,17 @@ NO_CONFLICTS = {
         a_registry(Controlled(KUSTOMIZATION), asked=ALL_ASKED),
         [KUSTOMIZATION.title],
     ),
+    "a former owner's entry, where the present one writes under a name of its own": (
+        some_marks(
+            annotations={"objectset.rio.cattle.io/owner-gvk": "k3s.cattle.io/v1, Kind=Addon"},
+            writers=(
+                Writer("argocd-controller", "Apply", "2025-01-01T00:00:00Z"),
+                Writer("deploy@server-0", "Update", "2026-01-01T00:00:00Z"),
+            ),
+        ),
+        a_registry(),
+        ["k3s Addon"],
+    ),
     "two who wrote within one second": (
         some_marks(
             labels=KUSTOMIZED,

@@ -269,13 +269,16 @@ HINTS: Final[tuple[Reader, ...]] = (_managed_by, _written, _came_with_the_cluste
 def last_writer(marks: Marks, claims: Sequence[Claim]) -> Iterator[Claim]:
     """A system that lays no claim and yet wrote after everybody who does.
 
-    A former owner's entry stays in ``managedFields`` as well; but then the present owner has written since.
+    A former owner's entry stays in ``managedFields`` as well; but then the present owner has written since, which can be
+    told where he writes under a name that is known.
     """
     last = _last_of_the_known(marks)
-    if last is None:
+    owners = {claim.by.owner for claim in claims}
+    if last is None or owners.isdisjoint(
+        _MANAGERS[each.manager] for each in marks.writers if each.manager in _MANAGERS
+    ):
         return
-    system = _MANAGERS[last.manager]
-    if system is not Owner.HELM and all(claim.by.owner is not system for claim in claims):
+    if _MANAGERS[last.manager] not in {Owner.HELM, *owners}:
         yield Claim(_behind(last, marks), f"field manager {last.manager}, the last to write")
 
 
