@@ -1,7 +1,7 @@
 """What the facade adds: answers that are kept as long as they are true, and names that are understood."""
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -108,6 +108,31 @@ async def test_a_protected_cluster_is_not_removed(service):
 # Checks
 
 
+@dataclass
+class Guarded:
+    """A cluster whose credentials lack some rights."""
+
+    lacking: tuple[str, ...] = ()
+
+    async def missing_rights(self, _placement):
+        return self.lacking
+
+
+@pytest.fixture
+def guarded(world) -> Guarded:
+    cluster = Guarded()
+    world.connections._open_clusters[CLUSTER] = cluster
+    return cluster
+
+
+async def test_a_check_of_a_component_asks_the_cluster_for_the_rights_of_an_upgrade(service, guarded):
+    guarded.lacking = ("patch deployments.apps in kube-system",)
+    refused = await service.run_check(CLUSTER, "AddonUpgrade", "coredns", {})
+    assert [each.id for each in refused.outcome.items[0].findings] == ["RightsMissing"]
+    assert refused == (await service.checks(CLUSTER))[0], "with its evidence"
+
+
+@pytest.mark.usefixtures("guarded")
 async def test_a_check_of_a_component_asks_what_its_upgrade_would(service):
     check = await service.run_check(CLUSTER, "AddonUpgrade", "kube-dns", {"version": "1.3.0"})
     (item,) = check.outcome.items

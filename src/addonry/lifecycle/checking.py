@@ -1,11 +1,13 @@
 """Checks on request: what stands in the way of upgrading a component, or the cluster under all of them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from addonry.lifecycle.facts import gather
 from addonry.lifecycle.world import World
 from addonry.model.checks import CheckItem, CheckOutcome, CheckType, ClusterCheck
-from addonry.model.errors import ComponentNotFound, InvalidParameter
+from addonry.model.clusters import Reach
+from addonry.model.errors import ClusterTrouble, ComponentNotFound, InvalidParameter
 from addonry.model.ids import ClusterId, ComponentName, Version
 from addonry.model.readiness import Facts, Readiness
 from addonry.model.tasks import TaskKind
@@ -25,6 +27,7 @@ async def run(world: World, cluster: ClusterId, kind: str, target: str, options:
             each = facts.get(entry.name if entry else ComponentName(target))
             if each is None:
                 raise ComponentNotFound(target) if target else InvalidParameter("target", "must name a component")
+            each = replace(each, missing_rights=await _missing_rights(world, each))
             items = [_item(each, assess_change(each, Version(wanted) if wanted else None, TaskKind.UPGRADE))]
         case CheckType.CLUSTER_UPGRADE | CheckType.MASTER_UPGRADE:
             minor = minor_of(wanted) if wanted else minor_after(known.kubernetes)
@@ -52,6 +55,17 @@ async def run(world: World, cluster: ClusterId, kind: str, target: str, options:
     check = ClusterCheck(world.ids.check(cluster), cluster, kind, target, outcome)
     await world.store.profiles.add_check(check)
     return check
+
+
+async def _missing_rights(world: World, facts: Facts) -> tuple[str, ...]:
+    """Asked of the cluster itself, for no scan does; one that does not answer is told of by another check."""
+    if facts.component is None or facts.cluster.reach is not Reach.ANSWERS:
+        return ()
+    live = await world.connections.get(facts.cluster.id)
+    try:
+        return await live.missing_rights(facts.component.found.placement)
+    except ClusterTrouble:
+        return ()
 
 
 def _item(facts: Facts, readiness: Readiness) -> CheckItem:
