@@ -23,6 +23,8 @@ NEWER = {"can_upgrade": True, "target": "1.1.0", "newest": "2.0.0"}
         (a_component("x", a_finding("TwoOwners", waived=WAIVED), **NEWER), Standing.READY),
         (a_component(in_catalog=False, newest=""), Standing.UNKNOWN),
         (a_component(newest=""), Standing.UNKNOWN),
+        (a_component("x", a_finding("KubernetesVersion", "warns"), newest="2.0.0"), Standing.BEHIND),
+        (a_component("x", a_finding("VersionsSkipped", "warns"), newest="2.0.0"), Standing.BEHIND),
         (a_component("x", a_finding("CatalogUnavailable", "warns")), Standing.UNKNOWN),
     ],
 )

@@ -141,7 +141,7 @@ def test_helm_lists_the_releases_and_goes_on_from_them(templates: Simulator, tmp
     assert listed["cert-manager"] == ("v1.15.3", "deployed")
     assert listed["ingress-nginx"] == ("4.11.3", "deployed")
     assert listed["kyverno"] == ("3.2.7", "pending-upgrade")
-    assert len(listed) == 14
+    assert len(listed) == 16
     helm("rollback", namespace="kyverno", name="kyverno", version=1)
     helm("rollback", namespace="ingress-nginx", name="ingress-nginx", version=3)
     records = Client(cluster).get("/api/v1/secrets?labelSelector=owner=helm,status=deployed")["items"]

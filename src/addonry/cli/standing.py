@@ -24,6 +24,8 @@ class Standing(StrEnum):
     BLOCKED = "BLOCKED"
     READY = "READY"
     UP_TO_DATE = "UP TO DATE"
+    BEHIND = "BEHIND"
+    """There is something newer, and nothing that fits and can be gone to."""
     UNKNOWN = "UNKNOWN"
 
 
@@ -33,6 +35,8 @@ def standing_of(component: Component) -> Standing:
         return Standing.BLOCKED
     if component["can_upgrade"]:
         return Standing.READY
+    if _is_behind(component):
+        return Standing.BEHIND
     unread = any(each["id"] in {"CatalogUnavailable", "NoCharts"} for each in component["findings"])
     # Nothing on offer is no news: what only a distribution ships has versions that nobody lists.
     return Standing.UP_TO_DATE if component.get("newest") and not unread else Standing.UNKNOWN
@@ -62,7 +66,11 @@ def _outdated(component: Component) -> str:
 
 
 def _is_behind(component: Component) -> bool:
-    return any(each["id"] == "KubernetesVersion" for each in component["findings"])
+    return any(each["id"] in _OUT_OF_REACH for each in component["findings"])
+
+
+_OUT_OF_REACH: Final = frozenset({"KubernetesVersion", "VersionsSkipped"})
+"""What is said of a component when newer versions exist and none of them can be next."""
 
 
 def _past_its_life(component: Component) -> str:

@@ -45,13 +45,20 @@ class Scan:
 
 
 async def scan_once(
-    live: LiveCluster, catalog: Catalog, *, name: str, kubernetes: str = "", waivers: tuple[Waiver, ...] = ()
+    live: LiveCluster,
+    catalog: Catalog,
+    *,
+    name: str,
+    kubernetes: str = "",
+    waivers: tuple[Waiver, ...] = (),
+    now: datetime | None = None,
 ) -> Scan:
     """Everything that runs on a cluster, what fits and what blocks it. Writes nothing anywhere.
 
-    With *kubernetes* the versions are chosen for that Kubernetes instead of the one that runs. Raises ClusterTrouble.
+    With *kubernetes* the versions are chosen for that Kubernetes instead of the one that runs; deadlines are weighed
+    against *now*, usually the present. Raises ClusterTrouble.
     """
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     inventory = await live.take_inventory()
     cluster = Cluster(
         id=ClusterId(""),

@@ -58,7 +58,8 @@ def scan(
     """Look at a cluster: what runs, what fits, what blocks. Writes nothing, and needs no service.
 
     NEXT is the newest version that fits the cluster's Kubernetes, or the one of --target, and NEWEST the newest of all
-    where that is another. STATE is READY (it can be upgraded now), UP TO DATE, UNKNOWN (no catalog knows its versions), or
+    where that is another. STATE is READY (it can be upgraded now), UP TO DATE, BEHIND (what is newer does not fit), UNKNOWN (no catalog knows
+    its versions), or
     BLOCKED with the first reason; reasons and remedies stand below the table. ROLLBACK says whether a change that fails
     can be taken back. json and yaml have each component as the API tells it; sarif and junit are for pipelines.
 
@@ -169,7 +170,7 @@ def _row(component: Mapping[str, Any], *, wide: bool) -> tuple[str, ...]:
         component["version"],
         component["owner"],
         following,
-        component["newest"] if component["newest"] not in {following, component["version"]} else "",
+        component["newest"] if component["newest"] != following else "",
         (component["end_of_life"] or {}).get("day", ""),
         _ROLLBACK[component["can_roll_back"]],
         *more,
