@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 
 KEY_ALPHABET: Final = string.ascii_letters + string.digits
 ROOT_KEY_NAME: Final = "root"
+FIRST_READING: Final = 10.0
+"""Seconds that the first scans wait for the chart repositories."""
 _LISTEN_REMEDY: Final = "Give another address with --listen HOST:PORT."
 
 
@@ -136,7 +138,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         service = Service(world, scanner, access)
         await _ensure_root_key(world, settings.root_key_file)
         trimming = asyncio.create_task(access.trim_forever())
-        reading = asyncio.create_task(_read_catalog_forever(world.catalog, settings.catalog_seconds, scanner))
+        reading = asyncio.create_task(read_catalog_forever(world.catalog, settings.catalog_seconds, scanner))
         try:
             yield App(service, build_gateway(service, gateway_settings(settings)))
         finally:
@@ -153,7 +155,7 @@ async def work(settings: Settings, *, on_ready: Callable[[], None], until: async
     Raises DataDirectoryBusy when another process works on the same SQLite file.
     """
     async with _open_world(settings) as world:
-        reading = asyncio.create_task(_read_catalog_forever(world.catalog, settings.catalog_seconds, None))
+        reading = asyncio.create_task(read_catalog_forever(world.catalog, settings.catalog_seconds, None))
         try:
             on_ready()
             await until.wait()
@@ -319,20 +321,32 @@ def _random_text(length: int, alphabet: str = KEY_ALPHABET) -> str:
     return "".join(secrets.choice(alphabet) for _ in range(length))
 
 
-async def _read_catalog_forever(catalog: Catalog, period: float, scanner: Scanner | None) -> None:
-    """Read the chart repositories on a period. The first scans wait for the first reading, so that they know versions."""
+async def read_catalog_forever(
+    catalog: Catalog, period: float, scanner: Scanner | None, *, patience: float = FIRST_READING
+) -> None:
+    """Read the chart repositories on a period.
+
+    The first scans wait for the first reading, so that they know versions; but no longer than *patience* seconds,
+    because one of many repositories may not answer, and a scan without versions is better than none.
+    """
     started = False
     while True:
-        try:
-            await catalog.refresh()
-        except AddonryError as error:
-            log.warning("chart repositories could not be read: %s", error.message)
-        except Exception:
-            log.exception("reading the chart repositories failed")
-        if scanner is not None and not started:
-            scanner.start()
-            started = True
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(_read_catalog(catalog))
+            if scanner is not None and not started:
+                await asyncio.wait((reading,), timeout=patience)
+                scanner.start()
+                started = True
         await asyncio.sleep(period)
+
+
+async def _read_catalog(catalog: Catalog) -> None:
+    try:
+        await catalog.refresh()
+    except AddonryError as error:
+        log.warning("chart repositories could not be read: %s", error.message)
+    except Exception:
+        log.exception("reading the chart repositories failed")
 
 
 async def _ensure_root_key(world: World, file: Path) -> None:
