@@ -152,8 +152,8 @@ class Storm:
         self._journal = folder / "journal"
         self._journal.touch()
 
-    def run(self, seconds: float) -> Report:
-        """Blow for so long, calm down, and count."""
+    def run(self, seconds: float, *, tasks: int = 0) -> Report:
+        """Blow for so long, and longer on a busy machine until so many tasks were taken; calm down, and count."""
         with self._world() as (simulator, client, workers):
             self._simulator, self._client, self._workers = simulator, client, workers
             self._register()
@@ -162,7 +162,7 @@ class Storm:
                 # All of them: the cluster itself keeps only its latest requests.
                 cluster.record(self._deletions[cluster.name].append)
                 cluster.trouble.unleash(Chaos(self.report.seed + number, RATES, stall_seconds=1.0))
-            while time.monotonic() < until_calm:
+            while time.monotonic() < until_calm or self.report.tasks < tasks:
                 self._blow()
                 time.sleep(self._dice.uniform(0.05, 0.25))  # the weather's pace, not a wait for anything
             self._calm_down()
