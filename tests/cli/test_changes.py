@@ -434,3 +434,30 @@ def test_a_status_that_may_be_old_says_so(api, told, run):
     assert "prod was last seen 2026-11-23T08:00:00Z: The cluster does not answer." in run("status", "prod").stdout
     api.answer("GET", "/clusters/c1", {**detail, "trouble": ""})
     assert "last seen" not in run("status", "prod").stdout
+
+
+def test_waiting_goes_the_whole_way_where_versions_must_not_be_skipped(prod, run):
+    ways = [("coredns", ["1.44.9", "1.45.0"]), ("metrics-server", ["3.13.0"])]
+    paths = [{"component_name": name, "version": "1.43.0", "path": way, "missing": ""} for name, way in ways]
+    prod.answer("POST", "/addonry/v1/clusters/c1/paths", {"paths": paths})
+    prod.answer("GET", f"/tasks/{TASK}", info("success", 100, result="success"))
+    result = run("upgrade", "prod", "coredns@1.45.0", "metrics-server", "--values", "-", "--wait", stdin="{}")
+    assert result.exit_code == 2, "values are for one component"
+    result = run("upgrade", "prod", "coredns@1.45.0", "metrics-server", "--edits", "preserve", "--wait")
+    assert result.exit_code == 0, result.output
+    tasks = [each.json for each in prod.asked if each.target == "/clusters/c1/components/upgrade"]
+    assert [[(each["component_name"], each["next_version"]) for each in task] for task in tasks] == [
+        [("coredns", "1.44.9"), ("metrics-server", "3.13.0")],
+        [("coredns", "1.45.0")],
+    ]
+    assert all(each["edits"] == "preserve" for task in tasks for each in task)
+    assert "Upgrade 2 of 2: coredns 1.45.0" in result.stderr
+
+
+def test_the_way_ends_where_an_upgrade_on_it_fails(prod, run):
+    paths = [{"component_name": "coredns", "version": "1.43.0", "path": ["1.44.9", "1.45.0"], "missing": ""}]
+    prod.answer("POST", "/addonry/v1/clusters/c1/paths", {"paths": paths})
+    error = {"code": "ImagePullBackOff", "message": "It cannot be pulled."}
+    prod.answer("GET", f"/tasks/{TASK}", info("fail", 100, result="fail", error=error))
+    assert run("upgrade", "prod", "coredns", "--wait").exit_code == 1
+    assert len([each for each in prod.asked if each.target == "/clusters/c1/components/upgrade"]) == 1

@@ -294,6 +294,12 @@ def planned(name="coredns", **given):
         "remarks": ["spec.replicas of deployment coredns is taken from kubectl."],
         "point_of_no_return": "crds",
         "seconds": 42,
+        "path": ["1.45.0"],
+        "mode": "server-side",
+        "differences": [],
+        "images": [],
+        "user_edits": [],
+        "crds": [],
         "error": NO_ERROR,
         **given,
     }
@@ -307,14 +313,62 @@ def test_a_plan_tells_steps_remarks_the_point_of_no_return_and_the_time(prod, ru
     assert lines[1].split() == ["coredns", "upgrade", "1.43.0", "1.45.0", "about", "42", "s"]
     assert "upgrade (canary)" in lines[2]
     assert lines[2].endswith("unknown")
-    assert lines[3:6] == [
+    assert lines[3:7] == [
         "  coredns: preflight, apply, rollout",
         "  coredns: spec.replicas of deployment coredns is taken from kubectl.",
         "  coredns: what crds does is not taken back by a rollback.",
+        "  applied server-side",
     ]
     assert prod.find("POST", PLAN).json == [
         {"name": "coredns", "version": "1.45.0"},
         {"name": "metrics-server", "version": ""},
+    ]
+
+
+def a_field(path, before, after, change="changed", **more):
+    told = {"path": path, "change": change, "before": before, "after": after, "lines": [], "hidden": False}
+    return {**told, "noise": False, **more}
+
+
+def test_a_plan_is_told_field_by_field(prod, run):
+    fields = [
+        a_field("spec.template.spec.containers[dns].image", "dns:1", "dns:2"),
+        a_field("metadata.labels[helm.sh/chart]", "dns-1", "dns-2", noise=True),
+        a_field("spec.paused", None, "true", "added"),
+        a_field("data.Corefile", None, None, lines=["-a", "+b"]),
+        a_field("data.key", "(hidden)", "(hidden)", hidden=True),
+    ]
+    at = {"namespace": "kube-system", "kept": False, "fields": []}
+    unsafe = {"kind": "FieldRemoved", "version": "v1", "field": "spec.size", "message": "is removed"}
+    told = planned(
+        path=["1.44.0", "1.45.0"],
+        images=[{"before": "dns:1", "after": "dns:2"}],
+        user_edits=[{"field": "Deployment dns spec.replicas", "manager": "kubectl", "kept": True}],
+        crds=[{"name": "zones.example.com", "change": "changed", "unsafe": [unsafe]}],
+        differences=[
+            {**at, "kind": "Deployment", "name": "dns", "change": "changed", "fields": fields},
+            {**at, "kind": "Secret", "name": "old", "change": "removed", "kept": True},
+        ],
+    )
+    prod.answer("POST", PLAN, {"changes": [told]})
+    result = run("plan", "prod", "coredns", "--allow-unsafe-crds")
+    assert prod.find("POST", PLAN).json == [{"name": "coredns", "version": "", "unsafe_crds": True}]
+    assert result.stdout.splitlines()[5:] == [
+        "  by way of 1.44.0 -> 1.45.0; this is the first of 2 upgrades",
+        "  applied server-side",
+        "  image dns:1 -> dns:2",
+        "  ! Deployment dns spec.replicas, set by kubectl, is kept",
+        "  ~ CustomResourceDefinition zones.example.com",
+        "      ! unsafe: v1 spec.size is removed",
+        "  ~ Deployment dns",
+        "      ~ spec.template.spec.containers[dns].image: dns:1 -> dns:2",
+        "      + spec.paused: true",
+        "      ~ data.Corefile:",
+        "          -a",
+        "          +b",
+        "      ~ data.key: changes (hidden)",
+        "      and 1 labels or annotations that follow from the version",
+        "  - Secret old (stays on the cluster)",
     ]
 
 

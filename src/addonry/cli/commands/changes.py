@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from addonry.cli.client import segment
+from addonry.cli.client import ApiError, segment
 from addonry.cli.errors import Failed, WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.output import Format, Table, output_option, show
-from addonry.cli.progress import tell_how_to_follow, wait_for
+from addonry.cli.progress import is_paused_canary, tell_how_to_follow, wait_for
 from addonry.cli.session import Session, open_session, service_options, where_of
 from addonry.cli.values import config_of, read_values, value_options
 
@@ -57,6 +57,12 @@ edits_option = click.option(
     help="What becomes of fields that others have set: take them, keep them, or refuse when there are any.",
 )
 
+unsafe_option = click.option(
+    "--allow-unsafe-crds",
+    is_flag=True,
+    help="Let CRDs change in a way that may break what is stored in them; a plan says which.",
+)
+
 
 @click.command(
     epilog=examples(
@@ -68,6 +74,7 @@ edits_option = click.option(
 @_components
 @_wait
 @canary_option
+@unsafe_option
 @value_options
 @output_option()
 @service_options
@@ -78,6 +85,7 @@ def install(
     components: tuple[Wanted, ...],
     wait: bool,
     canary: bool,
+    allow_unsafe_crds: bool,
     values: Path | None,
     assignments: tuple[str, ...],
     output: Format,
@@ -90,6 +98,8 @@ def install(
     more: dict[str, Any] = {} if said is None else {"config": json.dumps(said.over({}))}
     if canary:
         more["canary"] = True
+    if allow_unsafe_crds:
+        more["unsafe_crds"] = True
     body = [{"name": each.name, "version": each.version, **more} for each in components]
     with open_session(where_of(ctx)) as session:
         cluster_id = session.cluster_id(cluster)
@@ -111,6 +121,7 @@ def install(
 @_wait
 @canary_option
 @edits_option
+@unsafe_option
 @value_options
 @output_option()
 @service_options
@@ -122,6 +133,7 @@ def upgrade(
     wait: bool,
     canary: bool,
     edits: str,
+    allow_unsafe_crds: bool,
     values: Path | None,
     assignments: tuple[str, ...],
     output: Format,
@@ -130,19 +142,28 @@ def upgrade(
 
     Without a version, to the newest that fits the cluster. The present values are kept; --values takes a file's in
     place of them, and --set changes single ones of the file's or the present ones. An upgrade that fails is rolled
-    back.
+    back. Where versions must not be skipped, --wait goes the whole way, with a task for each upgrade.
     """
     said = read_values(ctx, values, assignments, components=len(components))
     with open_session(where_of(ctx)) as session:
         cluster_id = session.cluster_id(cluster)
         session.freshen(cluster_id)
-        more = manner_of(canary=canary, edits=edits, policy=True)
+        more = manner_of(canary=canary, edits=edits, unsafe_crds=allow_unsafe_crds, policy=True)
         if said is not None:
             more["config"] = config_of(session, cluster_id, components[0].name, said)
-        body = [{"component_name": each.name, "next_version": each.version, **more} for each in components]
-        path = f"/clusters/{segment(cluster_id)}/components/upgrade"
-        accepted = session.client.post(path, body, action="UpgradeClusterAddons")
-        _finish(session, accepted, wait=wait, output=output)
+        legs = legs_of(session, cluster_id, components) if wait else (components,)
+        for number, leg in enumerate(legs):
+            if len(legs) > 1:
+                goes = ", ".join(f"{each.name} {each.version}" for each in leg)
+                click.echo(f"Upgrade {number + 1} of {len(legs)}: {goes}", err=True)
+            # Values are given once: those that come after keep them.
+            given = {key: value for key, value in more.items() if number == 0 or key != "config"}
+            body = [{"component_name": each.name, "next_version": each.version, **given} for each in leg]
+            path = f"/clusters/{segment(cluster_id)}/components/upgrade"
+            accepted = session.client.post(path, body, action="UpgradeClusterAddons")
+            told = _finish(session, accepted, wait=wait, output=output)
+            if told is not None and is_paused_canary(told):
+                break
 
 
 @click.command(
@@ -156,6 +177,7 @@ def upgrade(
 @_wait
 @canary_option
 @edits_option
+@unsafe_option
 @value_options
 @output_option()
 @service_options
@@ -167,6 +189,7 @@ def configure(
     wait: bool,
     canary: bool,
     edits: str,
+    allow_unsafe_crds: bool,
     values: Path | None,
     assignments: tuple[str, ...],
     output: Format,
@@ -183,7 +206,9 @@ def configure(
         cluster_id = session.cluster_id(cluster)
         session.freshen(cluster_id)
         config = config_of(session, cluster_id, name, said)
-        body = [{"name": name, "config": config, **manner_of(canary=canary, edits=edits)}]
+        body = [
+            {"name": name, "config": config, **manner_of(canary=canary, edits=edits, unsafe_crds=allow_unsafe_crds)}
+        ]
         accepted = session.client.post(f"/addonry/v1/clusters/{segment(cluster_id)}/configure", body)
         _finish(session, accepted, wait=wait, output=output)
 
@@ -220,18 +245,39 @@ def is_somebody_there() -> bool:
     return sys.stdin.isatty()
 
 
-def manner_of(*, canary: bool, edits: str, policy: bool = False) -> dict[str, Any]:
+def manner_of(*, canary: bool, edits: str, unsafe_crds: bool, policy: bool = False) -> dict[str, Any]:
     """The members that say how a change is made, where it is another way than the usual; *policy* as ACK spells it."""
     told: dict[str, Any] = {}
     if canary:
         told |= {"policy": "canary"} if policy else {"canary": True}
+    if unsafe_crds:
+        told["unsafe_crds"] = True
     return told if edits == "overwrite" else {**told, "edits": edits}
 
 
-def _finish(session: Session, accepted: dict[str, Any], *, wait: bool, output: Format) -> None:
+def legs_of(session: Session, cluster_id: str, components: Sequence[Wanted]) -> tuple[tuple[Wanted, ...], ...]:
+    """What to upgrade in one task after another: each component goes one version further on its way."""
+    path = f"/addonry/v1/clusters/{segment(cluster_id)}/paths"
+    try:
+        told = session.client.post(path, [{"name": each.name, "version": each.version} for each in components])
+    except ApiError:
+        # ACK has no such call, and what is wrong with the request the upgrade itself says best.
+        return (tuple(components),)
+    ways = [list(each["path"]) for each in told["paths"]]
+    if not any(len(way) > 1 for way in ways):
+        return (tuple(components),)
+    ways = [way or [each.version] for way, each in zip(ways, components, strict=True)]
+    return tuple(
+        tuple(Wanted(each.name, way[at]) for each, way in zip(components, ways, strict=True) if at < len(way))
+        for at in range(max(map(len, ways)))
+    )
+
+
+def _finish(session: Session, accepted: dict[str, Any], *, wait: bool, output: Format) -> dict[str, Any] | None:
+    """How the task ended, where it was waited for."""
     task = accepted["task_id"]
     if wait:
-        wait_for(session, task, output)
-        return
+        return wait_for(session, task, output)
     show(accepted, output, lambda: Table(("TASK",), [(task,)]))
     tell_how_to_follow(session, task)
+    return None

@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from addonry.cli.client import ApiError, segment
-from addonry.cli.commands.changes import Wanted, canary_option, edits_option, manner_of, read_wanted
+from addonry.cli.commands.changes import (
+    Wanted,
+    canary_option,
+    edits_option,
+    manner_of,
+    read_wanted,
+    unsafe_option,
+)
+from addonry.cli.differences import lines_of_change
 from addonry.cli.errors import Failed, WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.output import Format, Table, is_blocking, lines_of, output_option, show
@@ -29,6 +37,7 @@ from addonry.cli.values import Said, config_of, read_values, value_options
 @click.option("--configure", is_flag=True, help="Plan other values for the version that runs.")
 @canary_option
 @edits_option
+@unsafe_option
 @value_options
 @output_option()
 @service_options
@@ -40,14 +49,15 @@ def plan(
     configure: bool,
     canary: bool,
     edits: str,
+    allow_unsafe_crds: bool,
     values: Path | None,
     assignments: tuple[str, ...],
     output: Format,
 ) -> None:
     """Show what an upgrade or install would do, without doing it.
 
-    Charts are rendered and sent to the cluster as a dry run, so that fields which others have set, CRDs that change and
-    objections are known beforehand. Without names, everything that is ready to be upgraded. The exit status is 1 when
+    Charts are rendered, compared field by field with what is there, and sent to the cluster as a dry run, so that fields
+    which others have set, CRDs that change and objections are known beforehand. What may be a secret is not shown. Without names, everything that is ready to be upgraded. The exit status is 1 when
     the cluster objects to something.
     """
     said = read_values(ctx, values, assignments, components=len(components))
@@ -57,7 +67,7 @@ def plan(
         cluster_id = session.cluster_id(cluster)
         session.freshen(cluster_id)
         wanted, notes = (components, ()) if components else _ready(session, cluster_id)
-        manner = manner_of(canary=canary, edits=edits)
+        manner = manner_of(canary=canary, edits=edits, unsafe_crds=allow_unsafe_crds)
         body: list[dict[str, Any]] = [{"name": each.name, "version": each.version, **manner} for each in wanted]
         if configure:
             body[0]["action"] = "configure"
@@ -113,4 +123,5 @@ def _details(change: Mapping[str, Any]) -> list[str]:
     lines = [f"  {name}: {', '.join(change['steps'])}", *(f"  {name}: {remark}" for remark in change["remarks"])]
     if change["point_of_no_return"]:
         lines.append(f"  {name}: what {change['point_of_no_return']} does is not taken back by a rollback.")
+    lines += lines_of_change(change)
     return [*lines, *(lines_of([(name, error)]) if error["code"] else ())]
