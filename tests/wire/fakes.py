@@ -47,6 +47,7 @@ from addonry.model.tasks import (
 )
 from addonry.rules import task_moves
 from addonry.rules.access import SYSTEM_POLICIES
+from addonry.rules.cluster_upgrades import Leg, Move, Stop
 from addonry.rules.crd_changes import CrdVerdict, Unsafe, UnsafeChange
 from addonry.rules.differences import Difference, FieldDifference, ObjectDifference
 from addonry.rules.planning import plan_for
@@ -478,6 +479,12 @@ class FakeLifecycle:
         self._note("plan", cluster, tuple(requests))
         await self.cluster(cluster)
         return tuple(_planned(request) for request in requests)
+
+    async def plan_cluster_upgrade(self, cluster: ClusterId, version: str) -> tuple[Leg, ...]:
+        await self.cluster(cluster)
+        move = Move(ComponentName("coredns"), Version("1.0.0"), (Version("1.1.0"),), "goes before Kubernetes")
+        stop = Stop(ComponentName("ingress-nginx"), Version("4.11.0"), "It needs less.", "Stay.")
+        return (Leg("v1.31.1", version or "1.32", (move,), (), (stop,), (ComponentName("odd"),)),)
 
     async def ways(self, cluster: ClusterId, wanted: Sequence[tuple[str, Version | None]]) -> tuple[UpgradeWay, ...]:
         self._note("ways", cluster, tuple(wanted))

@@ -186,6 +186,40 @@ EXCHANGES = {
             "requestId": REQUEST_ID,
         },
     ),
+    "PlanClusterUpgrade": (
+        "GET",
+        f"/addonry/v1/clusters/{CLUSTER}/upgradeplan?version=1.32",
+        None,
+        200,
+        {
+            "legs": [
+                {
+                    "from_kubernetes": "v1.31.1",
+                    "to_kubernetes": "1.32",
+                    "before": [
+                        {
+                            "component_name": "coredns",
+                            "version": "1.0.0",
+                            "path": ["1.1.0"],
+                            "reason": "goes before Kubernetes",
+                        }
+                    ],
+                    "after": [],
+                    "blocked": [
+                        {
+                            "component_name": "ingress-nginx",
+                            "version": "4.11.0",
+                            "message": "It needs less.",
+                            "remedy": "Stay.",
+                        }
+                    ],
+                    "unknown": ["odd"],
+                }
+            ],
+            "is_possible": False,
+            "requestId": REQUEST_ID,
+        },
+    ),
     "DescribeUpgradePaths": (
         "POST",
         f"/addonry/v1/clusters/{CLUSTER}/paths",

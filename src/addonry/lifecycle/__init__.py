@@ -17,6 +17,7 @@ from addonry.model.ids import ClusterId, ComponentName, TaskId, Version
 from addonry.model.outlook import Outlook
 from addonry.model.readiness import Readiness, Waiver
 from addonry.model.tasks import Change, Edits, Event, Pace, Status, StepName, StepRecord, Task
+from addonry.rules.cluster_upgrades import Leg
 from addonry.rules.crd_changes import CrdVerdict
 from addonry.rules.differences import ObjectDifference
 
@@ -255,6 +256,12 @@ class Lifecycle(Protocol):
         """What would be done, in order, without doing it. Asks the cluster, writes nothing there, makes no task.
 
         Raises as the request itself would; what the cluster objects to stands in the change's ``trouble``.
+        """
+        ...
+
+    async def plan_cluster_upgrade(self, cluster: ClusterId, version: str) -> tuple[Leg, ...]:
+        """Which components an upgrade of Kubernetes to *version* (empty: the next minor) needs upgraded before and after
+        each minor, and which are in the way. From what was last seen. Raises ClusterNotFound, InvalidParameter.
         """
         ...
 

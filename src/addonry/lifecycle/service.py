@@ -15,6 +15,7 @@ from addonry.lifecycle import (
     UpgradeRequest,
     UpgradeWay,
     checking,
+    cluster_upgrade,
     moves,
 )
 from addonry.lifecycle import changes as changing
@@ -35,6 +36,7 @@ from addonry.model.ids import ClusterId, TaskId, Version
 from addonry.model.readiness import Waiver
 from addonry.model.tasks import LIVE, Event, Status, StepRecord, Task
 from addonry.rules.chart_hosts import checked, host_of
+from addonry.rules.cluster_upgrades import Leg
 from addonry.rules.eta import seconds_left, together
 from addonry.rules.outlook import look_ahead
 from addonry.rules.readiness import assess
@@ -185,6 +187,10 @@ class Service:
     ) -> tuple[PlannedChange, ...]:
         """See ``Lifecycle``."""
         return await planning.plan(self._world, cluster, requests)
+
+    async def plan_cluster_upgrade(self, cluster: ClusterId, version: str) -> tuple[Leg, ...]:
+        """See ``Lifecycle``."""
+        return await cluster_upgrade.plan_upgrade(self._world, cluster, version)
 
     async def ways(self, cluster: ClusterId, wanted: Sequence[tuple[str, Version | None]]) -> tuple[UpgradeWay, ...]:
         """See ``Lifecycle``."""

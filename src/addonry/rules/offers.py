@@ -70,6 +70,26 @@ def _is_outside(offer: Offer, kubernetes: str, known: KubernetesRange) -> bool:
     return covers(known.versions, offer.version, offer.app_version) and not _admits(known.kubernetes, kubernetes)
 
 
+def installed_misfits(facts: Facts, kubernetes: str) -> str:
+    """The Kubernetes that what is installed needs instead, and who says so; empty when it fits, or nobody knows.
+
+    A version that is no longer on offer is known by its own numbers, so the catalog's ranges still speak of it.
+    """
+    component = facts.component
+    if component is None:
+        return ""
+    is_workload = component.found.placement.source is SourceKind.WORKLOAD
+    offer = find_offer(facts, component.version) or Offer(
+        component=facts.name,
+        version=Version("") if is_workload else component.version,
+        app_version=component.version if is_workload else component.found.app_version,
+        kubernetes="",
+        url="",
+        digest="",
+    )
+    return misfits(offer, kubernetes, facts.entry)
+
+
 def covers(scope: VersionScope, version: str, app_version: str) -> bool:
     """Whether *scope* is about a component in chart *version* and application *app_version*; both may be unknown.
 

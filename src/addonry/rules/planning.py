@@ -129,22 +129,30 @@ def in_order(
     require each other in a circle, the first asked for comes first.
     """
     by_name = {change.component: change for change in changes}
-    found: dict[ComponentName, Change] = {}
+    removing = bool(changes) and all(change.kind is TaskKind.UNINSTALL for change in changes)
+    names = tuple(by_name)
+    found = ordered(names[::-1] if removing else names, requires)
+    return tuple(by_name[name] for name in (found[::-1] if removing else found))
+
+
+def ordered(
+    names: Sequence[ComponentName], requires: Mapping[ComponentName, Sequence[ComponentName]]
+) -> tuple[ComponentName, ...]:
+    """The names so that each comes after those it *requires*, and else in the order given; see ``in_order``."""
+    found: dict[ComponentName, None] = {}
     entered: set[ComponentName] = set()
 
     def enter(name: ComponentName) -> None:
-        if name in entered or name not in by_name:
+        if name in entered or name not in names:
             return
         entered.add(name)
         for other in requires.get(name, ()):
             enter(other)
-        found[name] = by_name[name]
+        found[name] = None
 
-    removing = bool(changes) and all(change.kind is TaskKind.UNINSTALL for change in changes)
-    for change in reversed(changes) if removing else changes:
-        enter(change.component)
-    ordered = tuple(found.values())
-    return ordered[::-1] if removing else ordered
+    for name in names:
+        enter(name)
+    return tuple(found)
 
 
 def percent_done(plan: tuple[str, ...], position: int, within: int = 0) -> int:

@@ -30,10 +30,17 @@ from addonry.cli.values import Said, config_of, read_values, value_options
         "addonry plan prod",
         "addonry plan prod ingress-nginx@4.13.3 --edits preserve",
         "addonry plan prod metrics-server --configure --set replicas=2",
+        "addonry plan prod --kubernetes 1.37",
     )
 )
 @click.argument("cluster")
 @click.argument("components", nargs=-1, metavar="[NAME[@VERSION]...]", callback=read_wanted)
+@click.option(
+    "--kubernetes",
+    "--target",
+    metavar="MINOR",
+    help="Plan an upgrade of the cluster to this minor: what to upgrade before and after, and what is in the way.",
+)
 @click.option("--configure", is_flag=True, help="Plan other values for the version that runs.")
 @canary_option
 @edits_option
@@ -46,6 +53,7 @@ def plan(
     ctx: click.Context,
     cluster: str,
     components: tuple[Wanted, ...],
+    kubernetes: str | None,
     configure: bool,
     canary: bool,
     edits: str,
@@ -60,6 +68,11 @@ def plan(
     which others have set, CRDs that change and objections are known beforehand. What may be a secret is not shown. Without names, everything that is ready to be upgraded. The exit status is 1 when
     the cluster objects to something.
     """
+    if kubernetes is not None:
+        if components or configure:
+            raise WrongUsage("--kubernetes plans all components of the cluster; name none, and no values.", ctx=ctx)
+        _plan_cluster_upgrade(ctx, cluster, kubernetes, output)
+        return
     said = read_values(ctx, values, assignments, components=len(components))
     if configure and (said is None or components[0].version):
         raise WrongUsage("--configure needs NAME without a version, and --set or --values.", ctx=ctx)
@@ -81,6 +94,40 @@ def plan(
     broken = [each["component_name"] for each in changes if each["error"]["code"]]
     if broken:
         raise Failed(f"This cannot be done as planned: {', '.join(broken)}.")
+
+
+def _plan_cluster_upgrade(ctx: click.Context, cluster: str, kubernetes: str, output: Format) -> None:
+    with open_session(where_of(ctx)) as session:
+        cluster_id = session.cluster_id(cluster)
+        session.freshen(cluster_id)
+        path = f"/addonry/v1/clusters/{segment(cluster_id)}/upgradeplan"
+        told = session.client.get(path, {"version": kubernetes})
+    legs = {"legs": told["legs"], "is_possible": told["is_possible"]}
+    show(legs, output, lambda: _legs_table(told["legs"], f"Nothing has to be upgraded for Kubernetes {kubernetes}."))
+    if not told["is_possible"]:
+        last = told["legs"][-1]
+        stopping = ", ".join(each["component_name"] for each in last["blocked"])
+        raise Failed(f"Kubernetes {last['to_kubernetes']} cannot be come to: {stopping}.")
+
+
+def _legs_table(legs: Sequence[Mapping[str, Any]], empty: str) -> Table:
+    rows = [
+        (leg["to_kubernetes"], side, each["component_name"], each["version"], " -> ".join(each["path"]), each["reason"])
+        for leg in legs
+        for side in ("before", "after")
+        for each in leg[side]
+    ]
+    rows += [
+        (leg["to_kubernetes"], "BLOCKED", each["component_name"], each["version"], "", each["message"])
+        for leg in legs
+        for each in leg["blocked"]
+    ]
+    notes = [f"  {each['component_name']}: {each['remedy']}" for leg in legs for each in leg["blocked"]]
+    unknown = dict.fromkeys(name for leg in legs for name in leg["unknown"])
+    if unknown:
+        notes.append(f"  Nobody knows which Kubernetes these run on: {', '.join(unknown)}.")
+    columns = ("KUBERNETES", "WHEN", "COMPONENT", "FROM", "TO", "WHY")
+    return Table(columns, rows, tuple(notes), empty=empty)
 
 
 def _ready(session: Session, cluster_id: str) -> tuple[tuple[Wanted, ...], tuple[str, ...]]:

@@ -6,12 +6,13 @@ from typing import Any, TypedDict, assert_never
 import msgspec
 
 from addonry.gateway import vocabulary
-from addonry.gateway.operation import Call, Level, Registry
+from addonry.gateway.operation import Call, Level, Parameter, Registry
 from addonry.gateway.operations.bodies import check_names, choice_of, edits_of, needed, pace_of, values_of, version_of
 from addonry.gateway.operations.components import find_status
 from addonry.gateway.vocabulary import TroubleMembers
 from addonry.lifecycle import ConfigureRequest, InstallRequest, PlannedChange, UpgradeRequest
 from addonry.model.tasks import Edits, Pace
+from addonry.rules.cluster_upgrades import Move
 from addonry.rules.crd_changes import CrdVerdict
 from addonry.rules.differences import ObjectDifference, images_between
 
@@ -136,6 +137,43 @@ class Ways(TypedDict):
     """The ways of several components."""
 
     paths: list[WayShape]
+    requestId: str
+
+
+class MoveShape(TypedDict):
+    """One component that is upgraded on one side of a leg."""
+
+    component_name: str
+    version: str
+    path: list[str]
+    reason: str
+
+
+class StopShape(TypedDict):
+    """One component that is in the way of a leg."""
+
+    component_name: str
+    version: str
+    message: str
+    remedy: str
+
+
+class LegShape(TypedDict):
+    """One minor of Kubernetes up."""
+
+    from_kubernetes: str
+    to_kubernetes: str
+    before: list[MoveShape]
+    after: list[MoveShape]
+    blocked: list[StopShape]
+    unknown: list[str]
+
+
+class ClusterUpgradePlan(TypedDict):
+    """The way up, to the minor that was asked for or the first that something is in the way of."""
+
+    legs: list[LegShape]
+    is_possible: bool
     requestId: str
 
 
@@ -285,4 +323,49 @@ async def describe_upgrade_paths(call: Call) -> Ways:
             for each in found
         ],
         "requestId": call.request_id,
+    }
+
+
+@operations.add(
+    "PlanClusterUpgrade",
+    "GET",
+    "/addonry/v1/clusters/{ClusterId}/upgradeplan",
+    Level.GET,
+    ClusterUpgradePlan,
+    query=(Parameter("version", about="The minor of Kubernetes to come to; else the next one."),),
+)
+async def plan_cluster_upgrade(call: Call) -> ClusterUpgradePlan:
+    """Which components to upgrade before and after each minor of an upgrade of Kubernetes, and which are in the way."""
+    legs = await call.lifecycle.plan_cluster_upgrade(call.cluster(), call.text("version"))
+    return {
+        "legs": [
+            {
+                "from_kubernetes": leg.from_kubernetes,
+                "to_kubernetes": leg.to_kubernetes,
+                "before": [_move(each) for each in leg.before],
+                "after": [_move(each) for each in leg.after],
+                "blocked": [
+                    {
+                        "component_name": each.component,
+                        "version": each.version,
+                        "message": each.message,
+                        "remedy": each.remedy,
+                    }
+                    for each in leg.stops
+                ],
+                "unknown": list(leg.unknown),
+            }
+            for leg in legs
+        ],
+        "is_possible": not any(leg.stops for leg in legs),
+        "requestId": call.request_id,
+    }
+
+
+def _move(move: Move) -> MoveShape:
+    return {
+        "component_name": move.component,
+        "version": move.from_version,
+        "path": list(move.hops),
+        "reason": move.reason,
     }
