@@ -1,4 +1,7 @@
-"""A planned change for people: what becomes of objects and fields, of CRDs, and of what others have set."""
+"""A planned change for people: what becomes of objects and fields, and of CRDs.
+
+What becomes of fields that others have set is told by the change's remarks.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -16,16 +19,19 @@ def lines_of_change(change: Mapping[str, Any]) -> Iterator[str]:
         yield f"  applied {change['mode']}"
     for each in change["images"]:
         yield f"  image {each['before']} -> {each['after']}"
-    for each in change["user_edits"]:
-        becomes = "is kept" if each["kept"] else "is taken"
-        yield f"  ! {each['field']}, set by {each['manager']}, {becomes}"
     for each in change["crds"]:
         yield f"  {SIGNS[each['change']]} CustomResourceDefinition {each['name']}"
         for unsafe in each["unsafe"]:
             where = " ".join(part for part in (unsafe["version"], unsafe["field"]) if part)
             yield f"      ! unsafe: {f'{where} ' if where else ''}{unsafe['message']}"
+    folded = 0
     for each in change["differences"]:
-        yield from _object(each)
+        if each["fields"] and all(one["noise"] for one in each["fields"]):
+            folded += 1
+        else:
+            yield from _object(each)
+    if folded:
+        yield f"  ~ {folded} more, in which only labels that follow from the version change"
 
 
 def _object(found: Mapping[str, Any]) -> Iterator[str]:
