@@ -39,10 +39,12 @@ from tests.wire.fakes import (
     TROUBLE,
     a_blocker,
     a_change,
+    a_check,
     a_cluster,
     a_component,
     a_status,
     a_task,
+    a_waiver,
     an_offer,
 )
 
@@ -1285,6 +1287,25 @@ async def test_components_are_told_with_their_owner_and_findings(client):
     failed = told["metrics-server"]["task"]
     assert (failed["state"], failed["status"], failed["percent"]) == ("fail", "Failed", 60)
     assert failed["message"] == "coredns cannot pull its image. Correct the image."
+
+
+async def test_a_finding_that_was_waived_is_told_with_who_and_why(client, lifecycle):
+    waived = replace(a_blocker(), waived=a_waiver(), evidence=("Deployment kube-system/a",))
+    lifecycle.statuses[CLUSTER] = {"a": a_status("a", findings=(waived,))}
+    told = (await client.get(f"/addonry/v1/clusters/{CLUSTER}/components")).json["components"][0]
+    [finding] = told["findings"]
+    assert (told["ready"], finding["severity"], finding["evidence"]) == (True, "blocks", ["Deployment kube-system/a"])
+    assert finding["waived"] == {"reason": "one flaky node", "by": "ann", "until": "2027-02-01T00:00:00Z"}
+
+
+async def test_a_check_tells_of_a_waived_finding_as_one_that_warns(client, lifecycle):
+    """ACK has no word for it, and an error is what stops a client."""
+    check = a_check()
+    item = replace(check.outcome.items[1], findings=(replace(a_blocker(), waived=a_waiver()),))
+    lifecycle.ran = [replace(check, outcome=replace(check.outcome, items=(item,)))]
+    [told] = (await client.get(f"/clusters/{CLUSTER}/checks/{check.id}")).json["check_items"]["Addon"]
+    assert told["Level"].keys() == {"warning"}
+    assert "Waived by ann until 2027-02-01" in told["Level"]["warning"]["Message"]
 
 
 async def test_a_warning_is_told_and_does_not_block(client, lifecycle):

@@ -1,5 +1,6 @@
 """DescribeClusterAddonsUpgradeStatus: the call Addonry exists for, each documented and each chosen behaviour."""
 
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from addonry.model.components import Health
 from addonry.model.readiness import Severity
 from addonry.model.tasks import Status, TaskKind, Trouble
-from tests.wire.fakes import CLUSTER, a_blocker, a_change, a_status
+from tests.wire.fakes import CLUSTER, a_blocker, a_change, a_status, a_waiver
 
 PATH = f"/clusters/{CLUSTER}/components/upgradestatus"
 ZERO = "0001-01-01T00:00:00Z"
@@ -148,6 +149,8 @@ async def test_ready_to_upgrade_follows_the_blocking_findings_alone(client, life
     assert blocked["can_upgrade"] is True
     warned = await tell(client, lifecycle, a_status("a", findings=(a_blocker(severity=Severity.WARNS),)))
     assert warned["addon_info"]["ready_to_upgrade"] == "true"
+    waived = await tell(client, lifecycle, a_status("a", findings=(replace(a_blocker(), waived=a_waiver()),)))
+    assert waived["addon_info"]["ready_to_upgrade"] == "true"
 
 
 @pytest.mark.parametrize(
