@@ -31,6 +31,10 @@ def simulated(tmp_path_factory):
     assert stop(process) == 0
 
 
+def without_moments(scan):
+    return scan | {"components": [each | {"observed_at": ""} for each in scan["components"]]}
+
+
 def test_without_a_way_out_everything_is_as_it_was_with_one(simulated, tmp_path):
     [cluster] = simulated["clusters"]
     data, file = str(tmp_path / "data"), str(tmp_path / "catalog.tar.gz")
@@ -43,7 +47,8 @@ def test_without_a_way_out_everything_is_as_it_was_with_one(simulated, tmp_path)
 
     away = Command(tmp_path, ADDONRY_DATA=data, **NO_WAY_OUT)
     assert away.json("catalog", "import", file)["charts"] == made["charts"]
-    assert away.json("scan", "--kubeconfig", cluster["kubeconfig"]) == before
+    after = away.json("scan", "--kubeconfig", cluster["kubeconfig"])
+    assert without_moments(after) == without_moments(before)
     assert before["catalog_problems"] == {}
 
     away("clusters", "add", "sim", "--kubeconfig", cluster["kubeconfig"])
