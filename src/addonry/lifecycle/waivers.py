@@ -14,7 +14,7 @@ from addonry.rules.readiness.waiving import NEVER, WAIVABLE
 LONGEST: Final = timedelta(days=366)
 """A waiver without an end would outlive everybody who knows why."""
 
-_LONGEST_REASON: Final = 500
+_LONGEST_TEXT: Final = 500
 _KIND: Final = "waiver"
 
 
@@ -62,8 +62,11 @@ def waiver_of(
         raise InvalidParameter(
             "check", f"there is no check {check!r}", remedy="Take its id as a scan or a status tells it."
         )
-    if not reason.strip() or len(reason) > _LONGEST_REASON:
-        raise InvalidParameter("reason", f"must have 1 to {_LONGEST_REASON} characters", remedy="Say why.")
+    if not reason.strip():
+        raise InvalidParameter("reason", "is empty", remedy="Say why.")
+    for name, text in {"reason": reason, "owner": owner, "component": component}.items():
+        if len(text) > _LONGEST_TEXT or not text.isprintable():
+            raise InvalidParameter(name, f"must have up to {_LONGEST_TEXT} characters, on one line")
     end = _end_of(until)
     if not now < end <= now + LONGEST:
         raise InvalidParameter(
