@@ -12,7 +12,7 @@ from addonry.cli.errors import Failed, WrongUsage
 from addonry.cli.help import examples
 from addonry.cli.output import Format, Table, is_blocking, lines_of, output_option, print_table, show
 from addonry.cli.session import Session, open_session, service_options, where_of
-from addonry.cli.standing import FailOn, fail_on_option, judge
+from addonry.cli.standing import FailOn, fail_on_option, judge, standing_of
 
 OPERATION: Final = "DescribeClusterAddonsUpgradeStatus"
 COLUMNS: Final = ("COMPONENT", "VERSION", "OWNER", "HEALTH", "NEXT", "STATE", "LAST TASK")
@@ -154,8 +154,9 @@ def _state(told: Mapping[str, Any], known: Mapping[str, Any]) -> str:
         return " ".join(["BLOCKED", *blocking[:1]])
     if told.get("can_upgrade"):
         return "READY"
-    unread = any(each["id"] == "CatalogUnavailable" for each in known.get("findings") or ())
-    return "UNKNOWN" if unread else "UP TO DATE"
+    # ACK, and a service older than this command, do not say what is newest: then what they offer is believed.
+    told_at_least = {"newest": told["addon_info"]["version"], "can_upgrade": False, "findings": ()}
+    return standing_of({**told_at_least, **known})
 
 
 def _last_task(task: Mapping[str, Any], known: Mapping[str, Any] | None) -> str:
