@@ -36,7 +36,7 @@ test: $(VENV)/.dev ## every test that this machine can run, the quick ones first
 
 test-cluster: $(VENV)/.dev ## the scenarios on a cluster of yours, and where simulated ones differ; KUBECONFIG=FILE [ARGS=NAME]
 	@test -n "$(KUBECONFIG)" || { echo "Which cluster? make test-cluster KUBECONFIG=FILE" >&2; exit 2; }
-	@$(BIN)/python -m tests.scenarios --kubeconfig "$(KUBECONFIG)" $(ARGS)
+	@$(BIN)/python -m tests.conformance --kubeconfig "$(KUBECONFIG)" $(ARGS)
 
 check: $(VENV)/.dev ## what a review runs first: format, lint, types, import directions, quick tests
 	@$(BIN)/ruff format --check .

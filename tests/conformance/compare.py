@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import yaml
 
-from tests.scenarios.runner import Outcome
-from tests.scenarios.scenario import HERE
+from tests.conformance.runner import Outcome
+from tests.conformance.scenario import HERE
 
 SIMULATED: Final = "simulated"
 REAL: Final = "real"

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.scenarios import facts
-from tests.scenarios.facts import Answer, Verdict
-from tests.scenarios.paths import Missing, value_at
-from tests.scenarios.place import Place, Watch
-from tests.scenarios.scenario import Scenario, Step, filled
+from tests.conformance import facts
+from tests.conformance.facts import Answer, Verdict
+from tests.conformance.paths import Missing, value_at
+from tests.conformance.place import Place, Watch
+from tests.conformance.scenario import Scenario, Step, filled
 
 _CANNOT: Final = (OSError, subprocess.TimeoutExpired, AssertionError)
 

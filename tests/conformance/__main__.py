@@ -1,6 +1,6 @@
 """Runs the scenarios on a real cluster and on a simulated one, and prints where the two differ.
 
-    python -m tests.scenarios --kubeconfig ~/.kube/config [NAME...]
+    python -m tests.conformance --kubeconfig ~/.kube/config [NAME...]
 
 Everything happens in namespaces named addonry-SCENARIO-..., which are deleted afterwards, as are the few objects without
 a namespace. The exit status is 1 when there is a difference that `known/differences.yaml` does not list. With
@@ -19,10 +19,10 @@ from pathlib import Path
 import yaml
 
 from addonry.simulator import Simulator
-from tests.scenarios import compare
-from tests.scenarios.place import REAL, Place
-from tests.scenarios.runner import Outcome, run
-from tests.scenarios.scenario import Scenario, load_all
+from tests.conformance import compare
+from tests.conformance.place import REAL, Place
+from tests.conformance.runner import Outcome, run
+from tests.conformance.scenario import Scenario, load_all
 
 SPEED = 20.0
 
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     chosen = [s for s in load_all() if not options.names or s.name in options.names]
     if missing := set(options.names) - {s.name for s in chosen}:
-        sys.stderr.write(f"There is no scenario {', '.join(sorted(missing))}; each is a file in tests/scenarios.\n")
+        sys.stderr.write(f"There is no scenario {', '.join(sorted(missing))}; each is a file in tests/conformance.\n")
         return 2
     with tempfile.TemporaryDirectory() as directory, simulated(Path(directory), "ours") as place:
         ours = _run_all(chosen, place, compare.SIMULATED)
@@ -81,7 +81,7 @@ def _run_all(chosen: list[Scenario], place: Place, where: str) -> list[Outcome]:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.scenarios", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="which scenarios; all by default")
     parser.add_argument("--kubeconfig", required=True, help="of the cluster to compare with, or the word simulated")
     parser.add_argument(

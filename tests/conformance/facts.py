@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.scenarios.paths import Missing, shown, value_at
+from tests.conformance.paths import Missing, shown, value_at
 
 ABOUT: Final = ("exit", "status", "succeeds", "output", "lacks", "header", "object", "gone", "event", "seen")
 WAITS: Final = ("object", "gone", "event", "seen")

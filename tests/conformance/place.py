@@ -24,7 +24,7 @@ from typing import Any, Final, Self
 import msgspec
 import yaml
 
-from tests.scenarios.facts import Answer
+from tests.conformance.facts import Answer
 from tests.support.kubectl import find_kubectl
 
 HERE: Final = Path(__file__).parent

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.docs.markdown import ROOT
-from tests.scenarios import coverage, facts
-from tests.scenarios.__main__ import simulated
-from tests.scenarios.compare import SIMULATED, is_known, known
-from tests.scenarios.place import REAL
-from tests.scenarios.place import SIMULATED as IMAGES
-from tests.scenarios.runner import run
-from tests.scenarios.scenario import Scenario, load_all
+from tests.conformance import coverage, facts
+from tests.conformance.__main__ import simulated
+from tests.conformance.compare import SIMULATED, is_known, known
+from tests.conformance.place import REAL
+from tests.conformance.place import SIMULATED as IMAGES
+from tests.conformance.runner import run
+from tests.conformance.scenario import Scenario, load_all
 from tests.support.kubectl import why_not_kubectl
 
 SCENARIOS = load_all()

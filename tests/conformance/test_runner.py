@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.docs.markdown import ROOT
-from tests.scenarios import facts, paths
-from tests.scenarios.compare import Known, differences, table
-from tests.scenarios.facts import Answer
-from tests.scenarios.runner import Outcome
-from tests.scenarios.scenario import Mistake, filled, load
+from tests.conformance import facts, paths
+from tests.conformance.compare import Known, differences, table
+from tests.conformance.facts import Answer
+from tests.conformance.runner import Outcome
+from tests.conformance.scenario import Mistake, filled, load
 
 OBJECT = {"a": {"b": [{"type": "x", "n": 1}, {"n": 2}, {"type": "y", "n": 3}]}, "with.dots": "yes", "empty": []}
 
@@ -141,7 +141,7 @@ def test_the_command_runs_the_scenarios_on_another_cluster_by_its_kubeconfig():
 @pytest.mark.kubectl
 def test_the_command_prints_where_a_cluster_differs_and_fails():
     """A cluster without nodes runs nothing: the scenario, the step, what was expected and what is."""
-    done = ended(sys.executable, "-m", "tests.scenarios", "--kubeconfig=simulated", "--unlike", "life-job")
+    done = ended(sys.executable, "-m", "tests.conformance", "--kubeconfig=simulated", "--unlike", "life-job")
     assert done.returncode == 1, done.stdout + done.stderr
     (line,) = [each for each in done.stdout.splitlines() if each.startswith("life-job  and goes on")]
     assert "object: jobs/waits" in line
