@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.markdown import ROOT
 from tests.conformance import coverage, facts
 from tests.conformance.__main__ import simulated
 from tests.conformance.compare import SIMULATED, is_known, known
@@ -14,6 +13,7 @@ from tests.conformance.place import REAL
 from tests.conformance.place import SIMULATED as IMAGES
 from tests.conformance.runner import run
 from tests.conformance.scenario import Scenario, load_all
+from tests.docs.markdown import ROOT
 from tests.support.kubectl import why_not_kubectl
 
 SCENARIOS = load_all()

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.markdown import ROOT
 from tests.conformance import facts, paths
 from tests.conformance.compare import Known, differences, table
 from tests.conformance.facts import Answer
 from tests.conformance.runner import Outcome
 from tests.conformance.scenario import Mistake, filled, load
+from tests.docs.markdown import ROOT
 
 OBJECT = {"a": {"b": [{"type": "x", "n": 1}, {"n": 2}, {"type": "y", "n": 3}]}, "with.dots": "yes", "empty": []}
 
