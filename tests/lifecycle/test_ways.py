@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from addonry.lifecycle import UpgradeWay
+from addonry.lifecycle import UpgradeRequest, UpgradeWay
+from addonry.lifecycle.changes import to_upgrade
 from addonry.lifecycle.cluster_upgrade import plan_upgrade
 from addonry.lifecycle.ways import ways
 from addonry.model.catalog import Counted, Hop, PathRule
 from addonry.model.errors import ComponentNotFound, InvalidParameter, VersionNotFound
+from addonry.store import Surroundings
+from tests.builders import a_cluster, a_component
 from tests.lifecycle.conftest import CLUSTER
 
 RULE = PathRule(Hop.MINOR, Counted.CHART, "https://example.org/upgrade")
@@ -43,6 +46,16 @@ async def test_an_upgrade_of_kubernetes_is_planned_leg_by_leg_to_the_minor_asked
     legs = await plan_upgrade(world, CLUSTER, "1.38")
     assert [(leg.from_kubernetes, leg.to_kubernetes) for leg in legs] == [("v1.36.2", "1.37"), ("1.37", "1.38")]
     assert [leg.to_kubernetes for leg in await plan_upgrade(world, CLUSTER, "")] == ["1.37"]
+
+
+async def test_what_is_to_come_after_another_comes_after_it_in_one_task(world, catalog):
+    await world.store.save_inventory(
+        a_cluster(), [a_component("1.0.0"), a_component("3.12.1", "metrics-server")], Surroundings()
+    )
+    entry, offers = catalog.known["coredns"]
+    catalog.known["coredns"] = (replace(entry, after=("metrics-server",)), offers)
+    changes = await to_upgrade(world, CLUSTER, [UpgradeRequest("coredns"), UpgradeRequest("metrics-server")])
+    assert [change.component for change in changes] == ["metrics-server", "coredns"]
 
 
 @pytest.mark.parametrize("version", ["1.36", "1.35", "2.0", "1.99", "next"])
