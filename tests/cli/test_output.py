@@ -3,7 +3,7 @@
 import io
 import sys
 
-from addonry.cli.output import Table, aligned, plain, print_table
+from addonry.cli.output import Table, aligned, lines_of, plain, print_table
 
 
 def test_a_piped_table_has_a_header_and_a_field_for_each_cell():
@@ -38,3 +38,41 @@ def test_on_a_narrow_terminal_only_the_last_column_gives_way(monkeypatch):
     assert "node-problem-detector" in lines[1]
     assert "T-6b04d389a57634d28ec643e2" in lines[1]
     assert len(lines) > 2, "the note goes on in the lines below"
+
+
+def finding(message: str, severity: str = "warns", **more: object) -> dict[str, object]:
+    return {"id": "X", "severity": severity, "message": message, "remedy": "Look.", **more}
+
+
+def test_a_warning_that_differs_in_its_subject_alone_is_told_once():
+    told = lines_of(
+        [
+            ("coredns", finding("coredns is a plain Deployment.")),
+            ("flannel", finding("flannel is a plain DaemonSet.")),
+            ("a", finding("A rollout of DaemonSet kube-system/a is blind.")),
+            ("proxy", finding("proxy is a plain DaemonSet.")),
+        ]
+    )
+    assert told == [
+        "  coredns: coredns is a plain Deployment. The same of flannel, proxy. Look.",
+        "  a: A rollout of DaemonSet kube-system/a is blind. Look.",
+    ]
+
+
+def test_what_differs_in_more_than_its_subject_or_stands_in_the_way_is_told_of_each():
+    told = lines_of(
+        [
+            ("a", finding("a needs 1.38.")),
+            ("b", finding("b needs 1.39.")),
+            ("c", finding("c is held by x.", "blocks", evidence=["x"])),
+            ("d", finding("d is held by x.", "blocks", evidence=["y"])),
+        ]
+    )
+    assert told == [
+        "  a: a needs 1.38. Look.",
+        "  b: b needs 1.39. Look.",
+        "  c: c is held by x. Look.",
+        "    seen: x",
+        "  d: d is held by x. Look.",
+        "    seen: y",
+    ]

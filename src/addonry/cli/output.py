@@ -5,6 +5,7 @@ Text that comes from a cluster is never obeyed by the terminal: control characte
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,22 +106,37 @@ NAMES_SHOWN = 3
 
 
 def lines_of(findings: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
-    """A line for each finding of a component: what is the matter, and what to do; one that several share is told once.
+    """A line for each finding of a component: what is the matter, and what to do; what several share is told once.
 
     Below one that blocks stands what was seen; of the others ``-o json`` has it.
     """
-    shared: dict[tuple[str, str], list[str]] = {}
-    known: dict[tuple[str, str], Mapping[str, Any]] = {}
+    shared: dict[tuple[str, str], list[tuple[str, Mapping[str, Any]]]] = {}
     for name, finding in findings:
-        key = (finding["message"], finding["remedy"])
-        shared.setdefault(key, []).append(name)
-        known.setdefault(key, finding)
+        said = finding["message"] if is_blocking(finding) else _without_subject(name, finding["message"])
+        shared.setdefault((said, finding["remedy"]), []).append((name, finding))
     lines = []
-    for key, names in shared.items():
-        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-        lines.append(f"  {', '.join(names[:NAMES_SHOWN])}{more}: {' '.join(key)}".rstrip())
-        lines += _below(known[key])
+    for members in shared.values():
+        (first, finding), *others = members
+        message, remedy = finding["message"], finding["remedy"]
+        if all(each["message"] == message for _, each in others):
+            told = f"{_names([first, *(name for name, _ in others)])}: {message} {remedy}"
+        else:
+            told = f"{first}: {message} The same of {_names([name for name, _ in others])}. {remedy}"
+        lines += [f"  {told}".rstrip(), *_below(finding)]
     return lines
+
+
+_WORKLOAD: Final = re.compile(r"\b(Deployment|DaemonSet|StatefulSet)( [a-z0-9.-]+/[a-z0-9.-]+)?")
+
+
+def _without_subject(name: str, message: str) -> str:
+    """What a warning says, whatever component and workload it says it of."""
+    return _WORKLOAD.sub("", message).replace(name, "")
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return f"{', '.join(names[:NAMES_SHOWN])}{more}"
 
 
 def is_blocking(finding: Mapping[str, Any]) -> bool:
