@@ -3,6 +3,7 @@
 What is put in place of something else: the ports 8080 and 7070, by free ones; ``DATA`` and ``BACKUP``, by directories.
 """
 
+import asyncio
 import json
 import re
 import shutil
@@ -15,10 +16,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from addonry.kube.api import Api
+from addonry.kube.controllers import RESOURCES
+from addonry.kube.kubeconfig import read_kubeconfig
 from addonry.settings import Settings
 from addonry.simulator import Simulator
 from tests.docs.conftest import Reader
 from tests.docs.markdown import ROOT, Example, examples, rows, spans
+from tests.rooms.kube.cluster_objects import put_crd
 from tests.support.kubectl import find_kubectl, why_not_kubectl
 from tests.support.waiting import until
 
@@ -306,6 +311,27 @@ def test_the_guide_to_registering_a_service_account_works_word_by_word(reader: R
     assert re.search(r"^prod .* running$", told, re.MULTILINE)
 
 
+AUTOSCALERS = (
+    ("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects"),
+    ("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", "verticalpodautoscalers"),
+)
+
+
+async def serve_everything(kubeconfig: str) -> None:
+    """Custom resources of every controller whose objects a scan asks for."""
+    controllers = ((each.group, each.versions[0], each.kind, each.plural) for each in RESOURCES)
+    api = Api(read_kubeconfig(kubeconfig))
+    for group, version, kind, plural in (*controllers, *AUTOSCALERS):
+        await put_crd(api, group, version, kind, plural)
+    wanted = {f"{each.group}/{each.versions[0]}" for each in RESOURCES} | {
+        f"{each[0]}/{each[1]}" for each in AUTOSCALERS
+    }
+    async with asyncio.timeout(20):
+        while not wanted <= await api.served():  # noqa: ASYNC110 - discovery is asked, nothing tells of it
+            await asyncio.sleep(0.05)
+    await api.close()
+
+
 @pytest.mark.slow
 def test_the_role_of_the_guide_allows_what_looking_asks_for_and_nothing_else(tmp_path: Path):
     _, role = examples(CLUSTERS, "yaml")
@@ -319,6 +345,8 @@ def test_the_role_of_the_guide_allows_what_looking_asks_for_and_nothing_else(tmp
     with Simulator(clusters=1) as simulator:
         cluster = simulator.cluster("sim-1")
         (tmp_path / "kubeconfig").write_text(cluster.kubeconfig())
+        asyncio.run(serve_everything(cluster.kubeconfig()))
+        cluster.forget_requests()
         # No repository is there, so that none of the catalog's own is asked.
         reader = Reader(tmp_path, {"KUBECONFIG": "kubeconfig", "ADDONRY_CHART_MIRROR": f"{simulator.url}/charts"})
         reader.types("addonry scan && addonry clusters add prod && addonry status prod")
