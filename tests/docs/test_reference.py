@@ -16,9 +16,10 @@ from addonry.catalogs.reference import write_reference as write_components
 from addonry.cli.commands.simulate import simulate
 from addonry.gateway.errors import REFUSALS
 from addonry.gateway.operations import OPERATIONS, OWN
-from addonry.model.components import Found, Health, Inventory, Placement, SourceKind
+from addonry.model.components import Found, Health, Placement, SourceKind
 from addonry.model.errors import InvalidParameter
 from addonry.model.ids import Version
+from addonry.model.inventory import Inventory
 from addonry.model.owners import Owner
 from addonry.rules.matching import recognise
 from addonry.settings import VARIABLES, Settings

@@ -9,9 +9,10 @@ import pytest
 from addonry.lifecycle.discover import Scanner
 from addonry.lifecycle.facts import gather
 from addonry.model.clusters import Reach
-from addonry.model.components import Health, Inventory
+from addonry.model.components import Health
 from addonry.model.errors import ClusterRefused, ClusterUnreachable, StoreUnavailable
 from addonry.model.ids import ClusterId
+from addonry.model.inventory import Inventory
 from addonry.rules.readiness import assess
 from tests.builders import a_cluster, a_component
 from tests.lifecycle.conftest import CLUSTER

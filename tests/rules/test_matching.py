@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from addonry.model.catalog import CatalogEntry, ChartSource, Fingerprints
-from addonry.model.components import Found, Health, Inventory, Placement, ReleaseStatus, SourceKind
+from addonry.model.components import Found, Health, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
+from addonry.model.inventory import Inventory
 from addonry.model.owners import Conflict, Owner, OwnerRef, Turnover
 from addonry.rules.matching import (
     Image,

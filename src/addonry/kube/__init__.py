@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from addonry.model.catalog import ChartArchive
-from addonry.model.components import Found, Health, Inventory, ObjectRef, Placement
+from addonry.model.components import Found, Health, ObjectRef, Placement
 from addonry.model.ids import TaskId, Version
+from addonry.model.inventory import Inventory
 from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import Edits, Snapshot
 

@@ -21,8 +21,9 @@ from addonry.kube.rights import missing_rights
 from addonry.kube.rollout import Stalls, assess, follow, free_stateful_sets
 from addonry.kube.sources import SOURCES, Source
 from addonry.kube.surroundings import look_around
-from addonry.model.components import Found, Health, Inventory, ObjectRef, Placement, SourceKind
+from addonry.model.components import Found, Health, ObjectRef, Placement, SourceKind
 from addonry.model.ids import TaskId
+from addonry.model.inventory import Inventory
 from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import Snapshot
 

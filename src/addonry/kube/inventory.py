@@ -28,8 +28,9 @@ from addonry.kube.objects import API_SERVICES, ApiService, Workload, state_of
 from addonry.kube.questions import Listed, Questions
 from addonry.kube.rollout import assess_api_service
 from addonry.kube.surroundings import WORKLOADS, placed, surroundings_of, survey
-from addonry.model.components import Driver, Found, Health, Inventory, Placement, ReleaseStatus, SourceKind
+from addonry.model.components import Driver, Found, Health, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import Version
+from addonry.model.inventory import Inventory
 from addonry.model.owners import Claim, Conflict, Owner, Turnover
 from addonry.rules.churn import MANY, changes_of, often, turnover_of
 from addonry.rules.health import Assessment, assess_workload, together

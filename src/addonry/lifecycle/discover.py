@@ -17,9 +17,10 @@ from addonry.lifecycle import ComponentStatus
 from addonry.lifecycle.facts import Setting, obsolete_settings, values_errors, weigh
 from addonry.lifecycle.world import World
 from addonry.model.clusters import Cluster, Reach
-from addonry.model.components import Component, Health, Inventory
+from addonry.model.components import Component, Health
 from addonry.model.errors import AddonryError, ClusterNotFound, ClusterRefused, ClusterTrouble
 from addonry.model.ids import ClusterId
+from addonry.model.inventory import Inventory
 from addonry.model.readiness import Waiver
 from addonry.model.surroundings import Surroundings
 from addonry.rules.churn import watched

@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from addonry.model.ids import ComponentName, Version
 from addonry.model.owners import Conflict, Owner, OwnerRef, Turnover, Watch
-
-if TYPE_CHECKING:
-    from addonry.model.surroundings import Surroundings
 
 
 class SourceKind(StrEnum):
@@ -118,23 +115,6 @@ class ObjectRef:
     kind: str
     namespace: str
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """Everything one scan saw of a cluster."""
-
-    kubernetes: str
-    nodes: int
-    served: frozenset[str]
-    """API versions served, ``apps/v1`` style (core: ``v1``)."""
-    found: tuple[Found, ...]
-    denied: tuple[str, ...] = ()
-    """Lists the credentials were not allowed to make, by resource; what they hold is missing from *found*."""
-    namespace: str = ""
-    """Where a denied list was allowed after all, in the kubeconfig's own namespace: that namespace."""
-    surroundings: "Surroundings | None" = None
-    """What lies around all that, as the readiness checks ask for it."""
 
 
 @dataclass(frozen=True, slots=True)

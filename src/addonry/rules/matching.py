@@ -15,8 +15,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from addonry.model.catalog import CatalogEntry
-from addonry.model.components import Component, Found, Inventory, Placement, ReleaseStatus, SourceKind
+from addonry.model.components import Component, Found, Placement, ReleaseStatus, SourceKind
 from addonry.model.ids import ComponentName, Version
+from addonry.model.inventory import Inventory
 from addonry.model.owners import Claim, Conflict, Owner, OwnerRef
 
 _DIGIT: Final = re.compile("[0-9]")

@@ -8,8 +8,9 @@ from importlib import resources
 import pytest
 
 from addonry.catalogs import CatalogSettings, MemoryShelf, open_catalog
-from addonry.model.components import Found, Health, Inventory, Placement, SourceKind
+from addonry.model.components import Found, Health, Placement, SourceKind
 from addonry.model.ids import Version
+from addonry.model.inventory import Inventory
 from addonry.model.owners import Owner, OwnerRef, Upkeep
 from addonry.rules.matching import count_others, recognise, signs_of
 from addonry.rules.versions import satisfies

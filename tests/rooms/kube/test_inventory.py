@@ -8,8 +8,9 @@ from addonry.kube import KubeSettings, open_cluster
 from addonry.kube.api import Api
 from addonry.kube.inventory import found_workload, take_inventory
 from addonry.kube.kubeconfig import read_kubeconfig
-from addonry.model.components import Driver, Found, Health, Inventory, ReleaseStatus, SourceKind
+from addonry.model.components import Driver, Found, Health, ReleaseStatus, SourceKind
 from addonry.model.errors import ClusterRefused, ClusterUnreachable
+from addonry.model.inventory import Inventory
 from addonry.model.owners import Owner
 from addonry.simulator import SimulatedCluster, Simulator
 from addonry.simulator.charts import ChartRepository, find_charts, pack
