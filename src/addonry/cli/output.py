@@ -140,8 +140,8 @@ def _names(names: Sequence[str]) -> str:
 
 
 def is_blocking(finding: Mapping[str, Any]) -> bool:
-    """Whether it stands in the way: it blocks, and nobody has waived it."""
-    return finding["severity"] == "blocks" and not finding.get("waived")
+    """Whether it stands in the way: it blocks, and nobody has waived it. An error of a plan has no severity, and does."""
+    return finding.get("severity", "blocks") == "blocks" and not finding.get("waived")
 
 
 def _below(finding: Mapping[str, Any]) -> list[str]:
