@@ -12,11 +12,13 @@ import yaml
 
 from addonry.simulator import Simulator
 from addonry.simulator.charts import ChartRepository, find_charts, pack
+from addonry.simulator.objects import decode
 from tests.simulator.conftest import Client, Helm
-from tests.simulator.manifests import CONFIG_MAPS, DEPLOYMENTS, WIDGETS, config_map, deployment
+from tests.simulator.manifests import CONFIG_MAPS, DEPLOYMENTS, OWN, WIDGETS, config_map, deployment
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 
 
@@ -129,12 +131,12 @@ def test_pages_are_of_one_moment_even_when_objects_change_between_them(client):
     for number in range(7):
         client.post(CONFIG_MAPS, config_map(f"c{number}", k="v"))
     first = client.get(f"{CONFIG_MAPS}?limit=3")
-    assert first["metadata"]["remainingItemCount"] == 4
+    assert first["metadata"]["remainingItemCount"] == 5
     client.merge(f"{CONFIG_MAPS}/c4", {"data": {"k": "changed"}})
     client.delete(f"{CONFIG_MAPS}/c5")
     client.post(CONFIG_MAPS, config_map("c9"))
     rest = client.get(f"{CONFIG_MAPS}?limit=9&continue={first['metadata']['continue']}")
-    assert [item["metadata"]["name"] for item in rest["items"]] == ["c3", "c4", "c5", "c6"]
+    assert [item["metadata"]["name"] for item in rest["items"]] == ["c3", "c4", "c5", "c6", "kube-root-ca.crt"]
     assert rest["items"][1]["data"] == {"k": "v"}
     assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
 
@@ -167,7 +169,7 @@ def test_label_selectors_select(client, selector, found):
         made = config_map(f"c{number}")
         made["metadata"]["labels"] = {"i": str(number), "odd": str(number % 2)}
         client.post(CONFIG_MAPS, made)
-    listed = client.get(f"{CONFIG_MAPS}?labelSelector={selector}")
+    listed = client.get(f"{CONFIG_MAPS}?{OWN}&labelSelector={selector}")
     assert [item["metadata"]["name"] for item in listed["items"]] == found
 
 
@@ -254,9 +256,15 @@ def test_metadata_alone_can_be_asked_for(client):
     assert "data" not in found
 
 
-def test_only_protobuf_answers_cannot_be_had(client):
-    assert client("GET", CONFIG_MAPS, Accept="application/vnd.kubernetes.protobuf").status == 406
-    assert client("GET", CONFIG_MAPS, Accept="application/vnd.kubernetes.protobuf,application/json").status == 200
+def test_answers_come_in_the_form_a_client_likes_best(client):
+    client.post(CONFIG_MAPS, config_map("p", a="b"))
+    only, both, text = (
+        client("GET", f"{CONFIG_MAPS}/p", Accept=accept)
+        for accept in (PROTOBUF, f"{PROTOBUF},application/json", "application/yaml")
+    )
+    assert decode(only.raw) == decode(both.raw) == yaml.safe_load(text.raw) == client.get(f"{CONFIG_MAPS}/p")
+    missing = client("GET", f"{CONFIG_MAPS}/nope", Accept=PROTOBUF)
+    assert (missing.status, decode(missing.raw)["reason"]) == (404, "NotFound")
 
 
 def test_a_wrong_token_is_refused(client):
@@ -308,7 +316,7 @@ def test_deleting_a_collection_takes_what_is_selected(client):
         made["metadata"]["labels"] = {"name": name}
         client.post(CONFIG_MAPS, made)
     client.delete(f"{CONFIG_MAPS}?labelSelector=name%3Da")
-    assert [item["metadata"]["name"] for item in client.get(CONFIG_MAPS)["items"]] == ["b"]
+    assert [item["metadata"]["name"] for item in client.get(f"{CONFIG_MAPS}?{OWN}")["items"]] == ["b"]
 
 
 def test_a_service_keeps_its_address_when_it_is_written_without(client):
@@ -336,7 +344,8 @@ def test_over_tls_clusters_insist_on_their_token(tmp_path):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, context=context)
         refused.value.close()
-        assert refused.value.code == 401
+        # Without credentials one is system:anonymous, who may do next to nothing.
+        assert refused.value.code == 403
         request.add_header("Authorization", f"Bearer {config['users'][0]['user']['token']}")
         with urllib.request.urlopen(request, context=context) as answer:
             assert answer.status == 200

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from addonry.simulator import Chaos, Kind, Simulator
-from tests.simulator.manifests import CONFIG_MAPS, DEPLOYMENTS, config_map, deployment
+from tests.simulator.manifests import CONFIG_MAPS, DEPLOYMENTS, OWN, config_map, deployment
 from tests.simulator.test_watching import watching
 
 
@@ -110,12 +110,12 @@ def test_a_stale_answer_is_as_of_an_older_version(client, cluster):
     client.merge(f"{CONFIG_MAPS}/a", {"data": {"text": "new"}})
     client.post(CONFIG_MAPS, config_map("b"))
     cluster.trouble.stale(path="configmaps", times=3, version=before)
-    listed = client.get(CONFIG_MAPS)
+    listed = client.get(f"{CONFIG_MAPS}?{OWN}")
     assert [(item["metadata"]["name"], item["data"]["text"]) for item in listed["items"]] == [("a", "old")]
     assert listed["metadata"]["resourceVersion"] == str(before)
     assert client.get(f"{CONFIG_MAPS}/a")["data"]["text"] == "old"
     assert client("GET", f"{CONFIG_MAPS}/b").status == 404
-    assert len(client.get(CONFIG_MAPS)["items"]) == 2
+    assert len(client.get(f"{CONFIG_MAPS}?{OWN}")["items"]) == 2
 
 
 def test_a_stale_watch_begins_in_the_past_and_catches_up(client, cluster):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.simulator.manifests import CONFIG_MAPS, config_map
+from tests.simulator.manifests import CONFIG_MAPS, OWN, config_map
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
@@ -16,7 +16,7 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 @contextmanager
 def watching(client, query, accept="application/json"):
     """The events of a watch, as an iterator; the watch is open when the block begins."""
-    request = urllib.request.Request(f"{client.cluster.server}{CONFIG_MAPS}?watch=1&{query}")
+    request = urllib.request.Request(f"{client.cluster.server}{CONFIG_MAPS}?watch=1&{OWN}&{query}")
     request.add_header("Accept", accept)
     with urllib.request.urlopen(request, timeout=20) as response:
         yield (json.loads(line) for line in response)

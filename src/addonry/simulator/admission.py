@@ -18,6 +18,17 @@ STORAGE_CLASSES: Final = ResourceKey("storage.k8s.io", "storageclasses")
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 _NODE_PORTS: Final = range(30000, 32768)
 
+_TOKENS: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
+_NAMESPACE_FIELD: Final = {"apiVersion": "v1", "fieldPath": "metadata.namespace"}
+_TOKEN_SOURCES: Final = {
+    "sources": [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": _NAMESPACE_FIELD}]}},
+    ],
+    "defaultMode": 420,
+}
+
 # Names and suffixes avoid vowels and look-alikes, see https://pkg.go.dev/k8s.io/apimachinery/pkg/util/rand
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -110,7 +121,31 @@ def _pod(obj: Object, _: Store) -> None:
         for what in ("not-ready", "unreachable")
         if not any(t.get("key") == f"node.kubernetes.io/{what}" for t in spec["tolerations"])
     )
+    _mount_token(spec)
     obj["status"] = {"phase": "Pending", "qosClass": _quality(spec)}
+
+
+def _mount_token(spec: Object) -> None:
+    """The Pod's way to the API server, unless it wants none.
+
+    See https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
+    """
+    if spec.get("automountServiceAccountToken") is False:
+        return
+    name = f"kube-api-access-{random_suffix()}"
+    mount = {"name": name, "readOnly": True, "mountPath": _TOKENS}
+    mounted = False
+    for member in ("containers", "initContainers"):
+        # A Pod of a controller shares its containers with the template they came from, which stays as it is.
+        for number, container in enumerate(containers := list(spec.get(member) or ())):
+            mounts = container.get("volumeMounts") or []
+            if all(m.get("mountPath") != _TOKENS for m in mounts):
+                containers[number] = {**container, "volumeMounts": [*mounts, mount]}
+                mounted = True
+        if containers:
+            spec[member] = containers
+    if mounted:
+        spec["volumes"] = [*(spec.get("volumes") or ()), {"name": name, "projected": _TOKEN_SOURCES}]
 
 
 def _quality(spec: Mapping[str, Any]) -> str:

@@ -34,6 +34,10 @@ class Clock(Protocol):
         """Call *action* after so many simulated seconds, on the loop of the simulator."""
         ...
 
+    def call_later_for_client(self, seconds: float, action: Callable[[], None]) -> Timer:
+        """Call *action* after seconds that a client asked for and counts itself: no speed shortens them."""
+        ...
+
 
 class RealClock:
     """Real time, with durations divided by *speed*."""
@@ -51,6 +55,9 @@ class RealClock:
 
     def call_later(self, seconds: float, action: Callable[[], None]) -> Timer:
         return asyncio.get_running_loop().call_later(seconds / self.speed, action)
+
+    def call_later_for_client(self, seconds: float, action: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_later(seconds, action)
 
 
 class _SteppedTimer:
@@ -82,6 +89,8 @@ class SteppedClock:
         timer = _SteppedTimer(action)
         heapq.heappush(self._due, (self._elapsed + seconds, next(self._order), timer))
         return timer
+
+    call_later_for_client = call_later
 
     async def advance(self, seconds: float) -> None:
         """Let *seconds* pass, calling what falls due in order, and let its consequences settle in between."""

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
-import hmac
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
-from addonry.simulator import errors, routing, watching
+from addonry.simulator import routing, watching
 from addonry.simulator.clock import Clock
 from addonry.simulator.discovery import Discovery
 from addonry.simulator.errors import ApiError
-from addonry.simulator.handlers import Api
+from addonry.simulator.handlers import Api, refusal
 from addonry.simulator.kubeconfig import kubeconfig
 from addonry.simulator.life.controllers import start_life
-from addonry.simulator.messages import JSON, Request, Response, json_response
+from addonry.simulator.messages import JSON, Request, Response
 from addonry.simulator.nodes import joining, node_key, set_ready
 from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES, populate
@@ -29,6 +29,7 @@ from addonry.simulator.resources import Served, built_in
 from addonry.simulator.storage import Object, ObjectKey, Store, new_uid
 from addonry.simulator.tls import Authority
 from addonry.simulator.trouble import Trouble
+from addonry.simulator.users import Users
 from addonry.simulator.versions import DEFAULT_VERSION
 from addonry.simulator.webhooks import Answer, AnswerNeeded, ask
 from addonry.simulator.writing import APPLY, WriteOptions, Writer
@@ -63,6 +64,17 @@ class LoggedRequest:
     """What a DELETE or an eviction was about, whether it was let through or not; empty if nothing was there."""
 
 
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user of one cluster besides the administrator."""
+
+    name: str
+    token: str
+    kubeconfig: str
+    expire: Callable[[], None]
+    """From now on the token is answered with 401."""
+
+
 class _Kind(msgspec.Struct):
     kind: str = ""
 
@@ -94,7 +106,7 @@ class SimulatedCluster:
         self._recorders: list[Callable[[LoggedRequest], None]] = []
         self._forgotten = 0
         self._token = secrets.token_urlsafe(24)
-        self._require_token = require_token
+        self._users = Users(administrators_token=self._token, open_door=not require_token)
         self._authority = authority
         self._clock = clock
         self._store = Store()
@@ -102,7 +114,14 @@ class SimulatedCluster:
         self._writer = Writer(self._store, self._served, schemas, clock)
         address = server.partition("//")[2].partition("/")[0]
         discovery = Discovery(self._served, schemas, self._writer.schema_of, address=address)
-        self._api = Api(store=self._store, served=self._served, writer=self._writer, discovery=discovery, clock=clock)
+        self._api = Api(
+            store=self._store,
+            served=self._served,
+            writer=self._writer,
+            discovery=discovery,
+            clock=clock,
+            users=self._users,
+        )
         self._api.kubernetes_version = kubernetes_version
         self._life = start_life(self._store, self._served, clock)
         if snapshot is None:
@@ -114,12 +133,42 @@ class SimulatedCluster:
 
     def kubeconfig(self) -> str:
         """A kubeconfig with which kubectl, Helm and Addonry reach this cluster."""
-        return kubeconfig(name=self.name, server=self.server, token=self._token, authority=self._authority)
+        return self._kubeconfig({"token": self._token})
 
     @property
     def token(self) -> str:
-        """The bearer token of the one user."""
+        """The bearer token of the administrator."""
         return self._token
+
+    def user(self, name: str, groups: Iterable[str] = ()) -> User:
+        """Somebody who may do what roles are bound to the name and the *groups*, at first next to nothing.
+
+        kubectl and Helm send no token over plain HTTP, and who sends none there is the administrator; give them the
+        kubeconfig of a cluster with TLS.
+        """
+        token = self._users.add(name, groups)
+        return User(name, token, self._kubeconfig({"token": token}, name), lambda: self._users.forget(token))
+
+    def certified_user(self, name: str, groups: Iterable[str] = (), *, seconds: float = 86400.0) -> str:
+        """The kubeconfig of a user who is known by a client certificate, good for so long; only with TLS."""
+        if self._authority is None:
+            raise ValueError(f"Cluster {self.name} has no TLS, so it sees no certificates; start it with tls=True.")
+        ends_at = self._clock.now() + timedelta(seconds=seconds)
+        issued = self._authority.certify(name, tuple(groups), ends_at=ends_at)
+        credentials = {
+            "client-certificate-data": base64.b64encode(issued.certificate).decode(),
+            "client-key-data": base64.b64encode(issued.key).decode(),
+        }
+        return self._kubeconfig(credentials, name)
+
+    def _kubeconfig(self, credentials: Mapping[str, str], user: str = "") -> str:
+        return kubeconfig(
+            name=self.name,
+            server=self.server,
+            credentials=credentials,
+            user=user,
+            authority=self._authority,
+        )
 
     @property
     def requests(self) -> list[LoggedRequest]:
@@ -222,9 +271,10 @@ class SimulatedCluster:
         self._life.stop()
 
     async def _answer(self, request: Request, ended: Callable[[], Awaitable[Any]]) -> Response:
-        if not self._may_enter(request):
-            error = errors.unauthorized()
-            return json_response(error.status(), error.code)
+        try:
+            who = self._users.identify(request, self._clock.now())
+        except ApiError as error:
+            return refusal(error)
         if request.method == "GET":
             version = self.trouble.staleness(request, self._store.version)
             if version < self._store.version:
@@ -236,7 +286,7 @@ class SimulatedCluster:
             # Set before each attempt: other requests and their answers come in between.
             self._writer.webhooks.answers = answers
             try:
-                return self._api.respond(request, ended)
+                return self._api.respond(request, ended, who)
             except AnswerNeeded as needed:
                 answers[needed.call.id] = await ask(needed.call)
 
@@ -279,17 +329,6 @@ class SimulatedCluster:
             for record in found
             if record is not None
         )
-
-    def _may_enter(self, request: Request) -> bool:
-        """A wrong token is refused everywhere, a missing one where the client would have sent it.
-
-        client-go, and with it kubectl and Helm, sends no credentials over plain HTTP, see clientcmd's
-        `IsConfigTransportTLS`: https://github.com/kubernetes/client-go/blob/master/tools/clientcmd/client_config.go
-        """
-        given = request.headers.get("authorization", "")
-        if not given:
-            return not self._require_token
-        return hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode())
 
     def _remember(self, request: Request, status: int, targets: tuple[Target, ...]) -> None:
         logged = LoggedRequest(

@@ -8,6 +8,7 @@ See https://kubernetes.io/docs/concepts/overview/kubernetes-api/
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -164,9 +165,17 @@ class Discovery:
 def version_info(kubernetes_version: str) -> dict[str, str]:
     """`/version`."""
     major, minor, *_ = kubernetes_version.lstrip("v").split(".")
+    # Since 1.34 a server says which older ones it can stand for.
+    emulated = {
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
+    }
     return {
         "major": major,
         "minor": minor,
+        **(emulated if int(minor) >= 34 else {}),
         "gitVersion": kubernetes_version,
         "gitCommit": hashlib.sha1(kubernetes_version.encode(), usedforsecurity=False).hexdigest(),
         "gitTreeState": "clean",
@@ -207,6 +216,8 @@ def _classic(resource: Resource) -> list[dict[str, Any]]:
         "kind": resource.kind,
         "verbs": list(resource.verbs),
     }
+    if "create" in resource.verbs and "get" in resource.verbs:
+        first["storageVersionHash"] = _storage_hash(resource)
     if resource.short_names:
         first["shortNames"] = list(resource.short_names)
     if resource.categories:
@@ -225,6 +236,12 @@ def _classic(resource: Resource) -> list[dict[str, Any]]:
             row |= {"group": group, "version": version}
         rows.append(row)
     return rows
+
+
+def _storage_hash(resource: Resource) -> str:
+    """What clients compare to find out whether objects are stored in another version than before."""
+    stored = f"{resource.group}/{resource.version}/{resource.kind}"
+    return base64.b64encode(hashlib.sha256(stored.encode()).digest()[:8]).decode()
 
 
 def _aggregated_group(group: str, versions: Mapping[str, list[Resource]]) -> dict[str, Any]:

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from addonry.simulator.resources import Resource
+
+if TYPE_CHECKING:
+    # Only for the annotation: who may do what is decided with the errors of this page.
+    from addonry.simulator.authorization import Attributes
 
 
 class ApiError(Exception):
@@ -144,6 +148,31 @@ def forbidden(resource: Resource, name: str, why: str, *, causes: Sequence[Mappi
     return ApiError(403, "Forbidden", message, details=details)
 
 
+def access_forbidden(who: str, what: Attributes) -> ApiError:
+    """The user has no right to it, in the words of RBAC."""
+    if what.path:
+        message = f'forbidden: User "{who}" cannot {what.verb} path "{what.path}"'
+        return ApiError(403, "Forbidden", message, details={})
+    qualified = f"{what.resource}.{what.group}" if what.group else what.resource
+    about = f'{qualified} "{what.name}"' if what.name else qualified
+    where = f'in the namespace "{what.namespace}"' if what.namespace else "at the cluster scope"
+    message = (
+        f'{about} is forbidden: User "{who}" cannot {what.verb} resource "{what.what}" '
+        f'in API group "{what.group}" {where}'
+    )
+    details = {"name": what.name, "group": what.group, "kind": what.resource}
+    return ApiError(403, "Forbidden", message, details={key: value for key, value in details.items() if value})
+
+
+def invalid_review(kind: str, cause: tuple[str, str, str]) -> ApiError:
+    """A review asks for nothing that could be answered."""
+    reason, message, field = cause
+    causes = [{"reason": reason, "message": message, "field": field}]
+    details = {"group": "authorization.k8s.io", "kind": kind, "causes": causes}
+    said = f'{kind}.authorization.k8s.io "" is invalid: {field}: {message}'
+    return ApiError(422, "Invalid", said, details=details)
+
+
 def unauthorized() -> ApiError:
     return ApiError(401, "Unauthorized", "Unauthorized")
 
@@ -153,11 +182,15 @@ def method_not_allowed() -> ApiError:
     return ApiError(405, "MethodNotAllowed", message, details={})
 
 
-def not_acceptable() -> ApiError:
-    message = (
-        "only the following media types are accepted: application/json, application/json;stream=watch, "
-        "application/vnd.kubernetes.protobuf"
-    )
+def not_acceptable(available: Sequence[str]) -> ApiError:
+    """None of the media types that the client takes is there."""
+    message = f"406: Not Acceptable\n\nAvailable representations: {', '.join(available)}"
+    return ApiError(406, "NotAcceptable", message, details={})
+
+
+def no_such_form(available: Sequence[str]) -> ApiError:
+    """The media type is there, but not in the form that the client asks for."""
+    message = f"only the following media types are accepted: {', '.join(available)}"
     return ApiError(406, "NotAcceptable", message)
 
 
@@ -173,7 +206,7 @@ def unsupported_patch_of_custom() -> ApiError:
 
 
 def unsupported_patch() -> ApiError:
-    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
 
 
 def too_large(limit: int) -> ApiError:

@@ -9,38 +9,50 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 import yaml
 
 from addonry.simulator import errors, routing, tables, watching
+from addonry.simulator.authorization import Attributes, Authorizer
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.discovery import Discovery, version_info
 from addonry.simulator.errors import ApiError
-from addonry.simulator.evictions import take_disruption
-from addonry.simulator.logs import log_of
 from addonry.simulator.messages import JSON, Request, Response, json_response, text_response
+from addonry.simulator.negotiation import PROTOBUF, YAML, Form, as_asked, form_of
 from addonry.simulator.objects import DecodeError, decode
 from addonry.simulator.resources import Resource, Served
+from addonry.simulator.reviews import REVIEWS
 from addonry.simulator.routing import Route
 from addonry.simulator.storage import Object, ObjectKey, Store
-from addonry.simulator.watching import Form
+from addonry.simulator.subresources import ACTIONS, Call, Surroundings
+from addonry.simulator.users import ADMINISTRATOR, Identity, Users, impersonated
 from addonry.simulator.webhooks import AnswerNeeded
 from addonry.simulator.writing import APPLY, PATCH_TYPES, DeleteOptions, WriteOptions, Writer
 
-PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
-YAML: Final = "application/yaml"
 _BODY_TYPES: Final = (JSON, YAML, PROTOBUF)
 _MAXIMUM_BODY: Final = 3 * 1024 * 1024
 _HEALTH: Final = ("/healthz", "/livez", "/readyz")
-_REVIEWS: Final = ("selfsubjectaccessreviews", "selfsubjectreviews")
 _VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
 _LONGEST_MANAGER: Final = 128
 _POLICIES: Final = ("Foreground", "Background", "Orphan")
 
 # What the answer to a deletion is when the object is gone at once; all others answer a Status.
-_ANSWERED_BY_OBJECT: Final = frozenset({("", "pods"), ("", "namespaces"), ("", "persistentvolumeclaims")})
+_ANSWERED_BY_OBJECT: Final = frozenset(
+    ("", plural)
+    for plural in (
+        "namespaces",
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "pods",
+        "podtemplates",
+        "resourcequotas",
+        "serviceaccounts",
+        "services",
+    )
+)
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +64,25 @@ Ended = Callable[[], Awaitable[Any]]
 class Api:
     """The API of one cluster."""
 
-    def __init__(self, *, store: Store, served: Served, writer: Writer, discovery: Discovery, clock: Clock) -> None:
+    def __init__(
+        self, *, store: Store, served: Served, writer: Writer, discovery: Discovery, clock: Clock, users: Users
+    ) -> None:
         self._store, self._served, self._writer = store, served, writer
         self._discovery, self._clock = discovery, clock
+        self._authorizer = Authorizer(store)
         self.kubernetes_version = "v1.36.2"
         self.said: dict[str, str] = {}  # what containers log, by a word of their image
+        self._around = Surroundings(store, writer, clock, users, self.said)
 
-    def respond(self, request: Request, ended: Ended) -> Response:
+    def respond(self, request: Request, ended: Ended, who: Identity = ADMINISTRATOR) -> Response:
         """The answer to a request; *ended* is a function that waits until the client has gone."""
+        return as_asked(request, self._json(request, ended, who))
+
+    def _json(self, request: Request, ended: Ended, who: Identity) -> Response:
         try:
-            return self._respond(request, ended)
+            return self._respond(request, ended, who)
         except ApiError as error:
-            return json_response(error.status(), error.code, tuple(error.headers.items()))
+            return refusal(error)
         except AnswerNeeded:
             raise
         except Exception as bug:
@@ -71,14 +90,15 @@ class Api:
             failure = ApiError(500, "InternalError", f"Internal error occurred: {type(bug).__name__}: {bug}")
             return json_response(failure.status(), failure.code)
 
-    def _respond(self, request: Request, ended: Ended) -> Response:
+    def _respond(self, request: Request, ended: Ended, who: Identity) -> Response:
         path = request.path.rstrip("/") or "/"
+        route = routing.parse(path)
+        who = self._admitted(request, route, who)
         if len(request.body) > _MAXIMUM_BODY:
             raise errors.too_large(_MAXIMUM_BODY)
         answer = self._document(request, path)
         if answer is not None:
             return answer
-        route = routing.parse(path)
         if route is None:
             return text_response("404 page not found\n", 404)
         if not route.plural:
@@ -89,7 +109,22 @@ class Api:
             if not self._served.has_group(route.group):
                 return text_response("404 page not found\n", 404)
             raise errors.no_such_resource()
-        return self._resource(request, route, resource, ended)
+        return self._resource(request, route, resource, ended, who)
+
+    def _admitted(self, request: Request, route: Route | None, who: Identity) -> Identity:
+        """In whose name the request is carried out; 403 where that is not allowed."""
+        other = impersonated(request)
+        if other is None and who.is_unrestricted:
+            return who
+        what = Attributes.of(request, route)
+        if other is not None:
+            if not self._authorizer.allows(who, Attributes("impersonate", resource="users", name=other.name)):
+                # The right to it is one on the request itself, since it can be limited to some requests.
+                raise errors.access_forbidden(who.name, replace(what, verb=f"impersonate-on:user-info:{what.verb}"))
+            who = other
+        if not self._authorizer.allows(who, what):
+            raise errors.access_forbidden(who.name, what)
+        return who
 
     # ------------------------------------------------------------------ documents
 
@@ -119,14 +154,14 @@ class Api:
 
     # ------------------------------------------------------------------ objects
 
-    def _resource(self, request: Request, route: Route, resource: Resource, ended: Ended) -> Response:
+    def _resource(self, request: Request, route: Route, resource: Resource, ended: Ended, who: Identity) -> Response:
         if route.subresource:
             return self._subresource(request, route, resource)
         verb = _verb(request, route)
         if verb not in resource.verbs or (resource.namespaced and not route.namespace and verb not in _ACROSS):
             raise errors.method_not_allowed()
-        if resource.plural in _REVIEWS:
-            return self._review(request, resource)
+        if resource.plural in REVIEWS:
+            return self._review(request, resource, who)
         if verb in ("list", "watch"):
             return self._list(request, route, resource, ended, watch=verb == "watch")
         key = ObjectKey(resource.key, route.namespace if resource.namespaced else "", route.name)
@@ -153,7 +188,7 @@ class Api:
         record = self._store.get_as_of(key, request.as_of) if request.as_of else self._store.get(key)
         if record is None:
             raise errors.not_found(resource, key.name)
-        match _form(request):
+        match form_of(request, is_custom=resource.is_custom):
             case Form.OBJECT:
                 return Response(200, record.encode(resource.api_version, resource.kind))
             case Form.PARTIAL:
@@ -168,7 +203,7 @@ class Api:
         if route.name:
             query["fieldSelector"] = f"metadata.name={route.name}"
         selection = watching.select(resource, route.namespace if resource.namespaced else "", query)
-        form = _form(request)
+        form = form_of(request, is_custom=resource.is_custom, is_list=True)
         if watch:
             stream = watching.watch(self._store, self._clock, selection, form, query, ended, as_of=request.as_of)
             return Response(200, stream=stream)
@@ -218,15 +253,13 @@ class Api:
         sub = resource.subresource(route.subresource)
         if sub is None:
             raise errors.no_such_resource()
-        verb = {"GET": "get", "PUT": "update", "PATCH": "patch", "POST": "create"}.get(request.method, "")
+        verb = _SUBRESOURCE_VERBS.get(request.method, "")
         if verb not in sub.verbs:
             raise errors.method_not_allowed()
         key = ObjectKey(resource.key, route.namespace if resource.namespaced else "", route.name)
+        if sub.name in ACTIONS:
+            return self._act(request, resource, key, sub.name)
         match sub.name, verb:
-            case "log", _:
-                return self._log(request, resource, key)
-            case "eviction", _:
-                return self._evict(request, resource, key)
             case "scale", "get":
                 return json_response(self._writer.scale(resource, key))
             case "scale", "update":
@@ -241,32 +274,27 @@ class Api:
                 written = self._writer.replace(resource, key, body, _options(request), sub.name)
                 return self._shown(request, resource, written.obj, 200, written.warnings)
 
-    def _log(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
+    def _act(self, request: Request, resource: Resource, key: ObjectKey, name: str) -> Response:
         record = self._store.get(key)
         if record is None:
             raise errors.not_found(resource, key.name)
-        return text_response(log_of(record.decode(), request.query, self.said))
+        body = self._body(request, resource) if request.body else {}
+        options = _merged_delete_options(_mapping(body.get("deleteOptions")), request.query)
+        return ACTIONS[name](self._around, Call(request, resource, record, body, _options(request), options))
 
-    def _evict(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
+    def _review(self, request: Request, resource: Resource, who: Identity) -> Response:
+        """Who am I, and what may I or somebody else."""
         body = self._body(request, resource)
-        options = _merged_delete_options(body.get("deleteOptions") or {}, request.query)
-        record = self._store.get(key)
-        if record is not None:
-            take_disruption(self._store, record, dry_run=options.dry_run)
-        self._writer.delete(resource, key, options)
-        return json_response(
-            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201
+        head: Object = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
+        answer = head | REVIEWS[resource.plural](
+            {**body, "kind": resource.kind}, who, self._authorizer, self._around.users
         )
-
-    def _review(self, request: Request, resource: Resource) -> Response:
-        """Who am I and what may I: there is one user, and it may do everything."""
-        body = self._body(request, resource)
-        metadata = {"creationTimestamp": timestamp(self._clock.now())}
-        head = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
-        if resource.plural == "selfsubjectreviews":
-            user = {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
-            return json_response({**head, "status": {"userInfo": user}}, 201)
-        return json_response({**head, "spec": body.get("spec", {}), "status": {"allowed": True}}, 201)
+        if resource.group == "authentication.k8s.io":
+            answer["metadata"] = {"creationTimestamp": timestamp(self._clock.now())}
+        elif answer.get("spec"):
+            asked = {key: value for key, value in answer.items() if key != "status"}
+            answer["metadata"] = self._writer.owned_by(asked, resource, _options(request))["metadata"]
+        return json_response(answer, 201)
 
     # ------------------------------------------------------------------ bodies
 
@@ -299,7 +327,7 @@ class Api:
         self, request: Request, resource: Resource, obj: Object, status: int, warnings: tuple[str, ...]
     ) -> Response:
         headers = tuple(("Warning", f"299 - {json.dumps(warning)}") for warning in warnings)
-        match _form(request):
+        match form_of(request, is_custom=resource.is_custom):
             case Form.PARTIAL:
                 return json_response(tables.partial(obj), status, headers)
             case Form.TABLE:
@@ -311,6 +339,13 @@ class Api:
                 return json_response({**head, "columnDefinitions": columns, "rows": [row]}, status, headers)
         return json_response(obj, status, headers)
 
+
+def refusal(error: ApiError) -> Response:
+    """The answer to a request that is refused."""
+    return json_response(error.status(), error.code, tuple(error.headers.items()))
+
+
+_SUBRESOURCE_VERBS: Final = {"GET": "get", "PUT": "update", "PATCH": "patch", "POST": "create", "DELETE": "delete"}
 
 # Verbs that a namespaced resource answers for all namespaces at once.
 _ACROSS: Final = ("list", "watch")
@@ -332,26 +367,6 @@ def _verb(request: Request, route: Route) -> str:
         case "DELETE", named:
             return "delete" if named else "deletecollection"
     return ""
-
-
-def _form(request: Request) -> Form:
-    """What the client wants, by the first of its Accept clauses that can be met; 406 when none can."""
-    accept = request.accept
-    if not accept:
-        return Form.OBJECT
-    for clause in accept.split(","):
-        media, *parameters = (part.strip() for part in clause.split(";"))
-        if media not in (JSON, "*/*", "application/*"):
-            continue
-        wanted = dict(p.partition("=")[::2] for p in parameters)
-        match wanted.get("as"):
-            case None:
-                return Form.OBJECT
-            case "Table" if wanted.get("v", "v1") == "v1":
-                return Form.TABLE
-            case "PartialObjectMetadata" | "PartialObjectMetadataList" if wanted.get("v", "v1") == "v1":
-                return Form.PARTIAL
-    raise errors.not_acceptable()
 
 
 def _options(request: Request) -> WriteOptions:
@@ -377,6 +392,10 @@ def _options(request: Request) -> WriteOptions:
         validation=validation or "Warn",
         force=query.get("force", "") == "true",
     )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _merged_delete_options(body: Mapping[str, Any], query: Mapping[str, str]) -> DeleteOptions:

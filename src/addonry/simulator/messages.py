@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """Whom a client's certificate names; that our authority signed it was checked with the connection."""
+
+    name: str
+    groups: tuple[str, ...]
+    begins_at: datetime
+    ends_at: datetime
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What a client asks; the path begins below the cluster's prefix."""
 
@@ -25,6 +37,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names
     body: bytes = b""
     as_of: int = 0  # answer as of this older version; 0 is now
+    certificate: ClientCertificate | None = None
     _marks: list[str] = field(default_factory=list, compare=False, repr=False)
 
     @property

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from addonry.simulator.clock import timestamp
 from addonry.simulator.resources import Resource, built_in
+from addonry.simulator.roles import default_roles
 from addonry.simulator.storage import Object, Store, new_uid
 
 NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -43,6 +44,7 @@ def _first_objects(now: str, nodes: Sequence[Object]) -> Iterator[tuple[Resource
         yield built_in("", "nodes"), node
     yield built_in("", "services"), _kubernetes_service(now)
     yield built_in("storage.k8s.io", "storageclasses"), _storage_class(now)
+    yield from default_roles(now)
 
 
 def _metadata(name: str, now: str, **more: Any) -> dict[str, Any]:

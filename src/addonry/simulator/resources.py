@@ -1,9 +1,7 @@
 """Which resources a cluster serves.
 
 `BUILT_IN` is what a plain Kubernetes 1.36 serves, as a table of facts taken from its discovery documents; `versions`
-says what older and newer ones serve instead, and a custom resource definition adds its own to one cluster's `Served`. Left out on purpose, and not announced by discovery either,
-are the resources and subresources that nothing here gives a meaning to (bindings, exec, proxies, token reviews, the
-events.k8s.io view of Events). To add a resource, add a line.
+says what older and newer ones serve instead, and a custom resource definition adds its own to one cluster's `Served`. To add a resource, add a line.
 """
 
 from __future__ import annotations
@@ -20,21 +18,23 @@ STATUS_VERBS: Final = ("get", "patch", "update")
 
 # group/version, kind, plural, scope, short names, categories, subresources, verbs where they are not the usual eight
 _TABLE: Final = """
+v1                               Binding                           bindings                           namespaced  -         -               -                    create
+v1                               ComponentStatus                   componentstatuses                  cluster     cs        -               -                    get,list
 v1                               ConfigMap                         configmaps                         namespaced  cm        -               -                    -
 v1                               Endpoints                         endpoints                          namespaced  ep        -               -                    -
 v1                               Event                             events                             namespaced  ev        -               -                    -
 v1                               LimitRange                        limitranges                        namespaced  limits    -               -                    -
 v1                               Namespace                         namespaces                         cluster     ns        -               finalize,status      -deletecollection
-v1                               Node                              nodes                              cluster     no        -               status               -
+v1                               Node                              nodes                              cluster     no        -               proxy,status         -
 v1                               PersistentVolumeClaim             persistentvolumeclaims             namespaced  pvc       -               status               -
 v1                               PersistentVolume                  persistentvolumes                  cluster     pv        -               status               -
-v1                               Pod                               pods                               namespaced  po        all             eviction,log,status  -
+v1                               Pod                               pods                               namespaced  po        all             attach,binding,ephemeralcontainers,eviction,exec,log,portforward,proxy,resize,status -
 v1                               PodTemplate                       podtemplates                       namespaced  -         -               -                    -
 v1                               ReplicationController             replicationcontrollers             namespaced  rc        all             scale,status         -
 v1                               ResourceQuota                     resourcequotas                     namespaced  quota     -               status               -
 v1                               Secret                            secrets                            namespaced  -         -               -                    -
-v1                               ServiceAccount                    serviceaccounts                    namespaced  sa        -               -                    -
-v1                               Service                           services                           namespaced  svc       all             status               -
+v1                               ServiceAccount                    serviceaccounts                    namespaced  sa        -               token                -
+v1                               Service                           services                           namespaced  svc       all             proxy,status         -
 apiregistration.k8s.io/v1        APIService                        apiservices                        cluster     -         api-extensions  status               -
 apps/v1                          ControllerRevision                controllerrevisions                namespaced  -         -               -                    -
 apps/v1                          DaemonSet                         daemonsets                         namespaced  ds        all             status               -
@@ -42,12 +42,16 @@ apps/v1                          Deployment                        deployments  
 apps/v1                          ReplicaSet                        replicasets                        namespaced  rs        all             scale,status         -
 apps/v1                          StatefulSet                       statefulsets                       namespaced  sts       all             scale,status         -
 authentication.k8s.io/v1         SelfSubjectReview                 selfsubjectreviews                 cluster     -         -               -                    create
+authentication.k8s.io/v1         TokenReview                       tokenreviews                       cluster     -         -               -                    create
+authorization.k8s.io/v1          LocalSubjectAccessReview          localsubjectaccessreviews          namespaced  -         -               -                    create
 authorization.k8s.io/v1          SelfSubjectAccessReview           selfsubjectaccessreviews           cluster     -         -               -                    create
+authorization.k8s.io/v1          SelfSubjectRulesReview            selfsubjectrulesreviews            cluster     -         -               -                    create
+authorization.k8s.io/v1          SubjectAccessReview               subjectaccessreviews               cluster     -         -               -                    create
 autoscaling/v2                   HorizontalPodAutoscaler           horizontalpodautoscalers           namespaced  hpa       all             status               -
 autoscaling/v1                   HorizontalPodAutoscaler           horizontalpodautoscalers           namespaced  hpa       all             status               -
 batch/v1                         CronJob                           cronjobs                           namespaced  cj        all             status               -
 batch/v1                         Job                               jobs                               namespaced  -         all             status               -
-certificates.k8s.io/v1           CertificateSigningRequest         certificatesigningrequests         cluster     csr       -               status               -
+certificates.k8s.io/v1           CertificateSigningRequest         certificatesigningrequests         cluster     csr       -               approval,status      -
 networking.k8s.io/v1             IngressClass                      ingressclasses                     cluster     -         -               -                    -
 networking.k8s.io/v1             Ingress                           ingresses                          namespaced  ing       -               status               -
 networking.k8s.io/v1             IPAddress                         ipaddresses                        cluster     ip        -               -                    -
@@ -134,6 +138,16 @@ _SUBRESOURCES: Final[Mapping[str, Subresource]] = {
     "eviction": Subresource("eviction", "Eviction", "policy/v1", ("create",)),
     "log": Subresource("log", "", "", ("get",)),
     "finalize": Subresource("finalize", "", "", ("update",)),
+    "binding": Subresource("binding", "Binding", "", ("create",)),
+    "ephemeralcontainers": Subresource("ephemeralcontainers", "", "", STATUS_VERBS),
+    "resize": Subresource("resize", "", "", STATUS_VERBS),
+    "approval": Subresource("approval", "", "", STATUS_VERBS),
+    "token": Subresource("token", "TokenRequest", "authentication.k8s.io/v1", ("create",)),
+    "attach": Subresource("attach", "PodAttachOptions", "", ("create", "get")),
+    "exec": Subresource("exec", "PodExecOptions", "", ("create", "get")),
+    "portforward": Subresource("portforward", "PodPortForwardOptions", "", ("create", "get")),
+    # The kind of a proxy is named after the kind that it leads to.
+    "proxy": Subresource("proxy", "{}ProxyOptions", "", ("create", "delete", "get", "patch", "update")),
 }
 
 
@@ -214,11 +228,18 @@ def _parsed() -> Iterator[Resource]:
             namespaced=scope == "namespaced",
             short_names=() if short == "-" else tuple(short.split(",")),
             categories=() if categories == "-" else tuple(categories.split(",")),
-            subresources=() if subresources == "-" else tuple(_SUBRESOURCES[sub] for sub in subresources.split(",")),
+            subresources=()
+            if subresources == "-"
+            else tuple(_subresource(sub, kind) for sub in subresources.split(",")),
             verbs=_verbs(verbs),
             has_generation=kind in _WITH_GENERATION,
             list_kind=f"{kind}List",
         )
+
+
+def _subresource(name: str, kind: str) -> Subresource:
+    known = _SUBRESOURCES[name]
+    return known._replace(kind=known.kind.format(kind))
 
 
 def _verbs(word: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,12 +25,12 @@ import uvloop
 from addonry.simulator import populations
 from addonry.simulator.clock import Clock, RealClock, SteppedClock
 from addonry.simulator.cluster import SimulatedCluster
-from addonry.simulator.messages import Request, Response, text_response
+from addonry.simulator.messages import ClientCertificate, Request, Response, text_response
 from addonry.simulator.objects import Schemas
 from addonry.simulator.population import DEFAULT_NODES
 from addonry.simulator.populations import Population
 from addonry.simulator.storage import Object
-from addonry.simulator.tls import LIFE, Certificates
+from addonry.simulator.tls import LIFE, Certificates, read_certificate
 from addonry.simulator.trouble import ConnectionRefused
 from addonry.simulator.versions import DEFAULT_VERSION
 
@@ -60,7 +61,7 @@ class SimulatorApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        request = await _read(scope, receive)
+        request = replace(await _read(scope, receive), certificate=_certificate(send))
         ended = _Ending(receive, self._stopping)
         try:
             response, cluster = await self._respond(request, ended)
@@ -79,13 +80,7 @@ class SimulatorApp:
     async def _respond(self, request: Request, ended: _Ending) -> tuple[Response, SimulatedCluster | None]:
         parts = request.path.split("/", 3)
         if len(parts) > 2 and parts[1] == "clusters" and (cluster := self.clusters.get(parts[2])):
-            inner = Request(
-                request.method,
-                f"/{parts[3] if len(parts) > 3 else ''}",
-                request.query_string,
-                request.headers,
-                request.body,
-            )
+            inner = replace(request, path=f"/{parts[3] if len(parts) > 3 else ''}")
             ended.cluster, ended.cuts = cluster, cluster.trouble.cuts
             return await cluster.respond(inner, ended.wait), cluster
         if self._charts is not None and request.path.startswith("/charts/"):
@@ -136,7 +131,10 @@ class _Ending:
 
 
 async def _read(scope: Scope, receive: Receive) -> Request:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    headers: dict[str, str] = {}
+    for encoded, value in scope["headers"]:
+        name, text = encoded.decode("latin-1").lower(), value.decode("latin-1")
+        headers[name] = f"{headers[name]},{text}" if name in headers else text
     body = b""
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
         pieces, size, more = [], 0, True
@@ -167,6 +165,14 @@ def _head(response: Response) -> Message:
 async def _send(response: Response, send: Send) -> None:
     await send(_head(response))
     await send({"type": "http.response.body", "body": response.body, "more_body": False})
+
+
+def _certificate(send: Send) -> ClientCertificate | None:
+    """The certificate that the client of a connection showed, if any; see `_close_connection` on how to get at it."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    connection = transport.get_extra_info("ssl_object") if transport is not None else None
+    encoded = connection.getpeercert(binary_form=True) if connection is not None else None
+    return read_certificate(encoded) if encoded else None
 
 
 def _close_connection(send: Send) -> None:
@@ -355,6 +361,7 @@ class Simulator:
             if self._certificates:
                 config.load()
                 assert config.ssl is not None
+                self._certificates.take_clients(config.ssl)
                 config.ssl.sni_callback = self._certificates.choose
             self._server = _Server(config)
             for number in range(1, self._count + 1):

@@ -14,13 +14,13 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
 from addonry.simulator import errors, selectors, tables
-from addonry.simulator.clock import Clock
+from addonry.simulator.clock import Clock, Timer
+from addonry.simulator.negotiation import Form
 from addonry.simulator.resources import Resource
 from addonry.simulator.storage import Change, ChangeType, Expired, Record, Store
 
@@ -31,14 +31,6 @@ _WATCH_SECONDS: Final = 1800.0
 _BOOKMARK_SECONDS: Final = 60.0
 _LAST_BOOKMARK_SECONDS: Final = 1.5
 _INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
-
-
-class Form(StrEnum):
-    """What an answer is made of."""
-
-    OBJECT = "Object"
-    PARTIAL = "PartialObjectMetadata"
-    TABLE = "Table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +244,7 @@ class _Watch:
         self._arrived = asyncio.Event()
         self._columns_sent = False
         self._over = False
+        self._next_mark: Timer | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def begin(self, *, initial: bool, since: int, mark_end: bool) -> None:
@@ -276,35 +269,45 @@ class _Watch:
         self._unsubscribe = self._store.subscribe(self._take)
 
     async def lines(self, seconds: float, *, bookmarks: bool, ended: Callable[[], Any]) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
-        end_at = loop.time() + seconds
-        next_mark = min(loop.time() + _BOOKMARK_SECONDS, end_at - _LAST_BOOKMARK_SECONDS) if bookmarks else end_at
+        end = self._clock.call_later_for_client(seconds, self._end)
+        if bookmarks:
+            self._mark_later(seconds)
         ending = asyncio.ensure_future(ended())
+        ending.add_done_callback(lambda _: self._end())
         try:
             while True:
                 if self._lines:
                     batch, self._lines = b"".join(self._lines), []
                     yield batch
-                if self._over or ending.done() or loop.time() >= end_at:
+                if self._over:
                     return
                 self._arrived.clear()
-                await self._wait(ending, min(end_at, max(next_mark, loop.time())) - loop.time())
-                if bookmarks and not self._lines and not ending.done() and next_mark <= loop.time() < end_at:
-                    self._bookmark({})
-                    last = end_at - _LAST_BOOKMARK_SECONDS
-                    next_mark = end_at if next_mark >= last else min(loop.time() + _BOOKMARK_SECONDS, last)
+                await self._arrived.wait()
         finally:
             self._unsubscribe()
+            end.cancel()
+            if self._next_mark is not None:
+                self._next_mark.cancel()
             ending.cancel()
             with suppress(asyncio.CancelledError):
                 await ending
 
-    async def _wait(self, ending: asyncio.Future[Any], seconds: float) -> None:
-        arriving = asyncio.ensure_future(self._arrived.wait())
-        try:
-            await asyncio.wait((arriving, ending), timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            arriving.cancel()
+    def _end(self) -> None:
+        self._over = True
+        self._arrived.set()
+
+    def _mark_later(self, left: float) -> None:
+        """Have a bookmark sent every minute, and one shortly before the end, which is so many seconds away."""
+        last = max(left - _LAST_BOOKMARK_SECONDS, 0.0)
+        wait = min(_BOOKMARK_SECONDS, last)
+
+        def mark() -> None:
+            self._bookmark({})
+            self._arrived.set()
+            if wait < last:
+                self._mark_later(left - wait)
+
+        self._next_mark = self._clock.call_later_for_client(wait, mark)
 
     def _take(self, change: Change) -> None:
         if change.record.key.resource != self._selection.resource.key:

@@ -184,7 +184,7 @@ class Writer:
     ) -> Object:
         """PUT or PATCH of the scale subresource; an empty content type means PUT."""
         live = self.full(resource, self._existing(resource, key))
-        before = self._scale_of(resource, live)
+        before = self._owned_scale(resource, live)
         schema, now = self.schemas.of("autoscaling/v1", "Scale"), timestamp(self.clock.now())
         if content_type == APPLY:
             after = self._applied_scale(before, _object(body), schema, options)
@@ -229,13 +229,15 @@ class Writer:
             if member in obj["metadata"]
         }
         path = self._replicas_path(resource)
-        if entries := scale_managers(obj, path=path):
-            metadata["managedFields"] = entries
         replicas = _read(obj, path) or 0
         status: Object = {"replicas": _read(obj, self._status_path(resource)) or 0}
         selector = obj.get("spec", {}).get("selector") or {}
         labels = selector.get("matchLabels", selector)
-        if not resource.is_custom and labels:
+        if resource.is_custom:
+            where = (resource.scale_paths or {}).get("labelSelectorPath")
+            if where and (text := _read(obj, _path(where))):
+                status["selector"] = text
+        elif labels:
             status["selector"] = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
         spec = {"replicas": replicas} if replicas else {}
         return {
@@ -246,6 +248,13 @@ class Writer:
             "status": status,
         }
 
+    def _owned_scale(self, resource: Resource, obj: Object) -> Object:
+        """The scale with its owners, which answers leave out."""
+        scale = self._scale_of(resource, obj)
+        if entries := scale_managers(obj, path=self._replicas_path(resource)):
+            scale["metadata"]["managedFields"] = entries
+        return scale
+
     @staticmethod
     def _replicas_path(resource: Resource) -> tuple[str, ...]:
         return _path((resource.scale_paths or {}).get("specReplicasPath", ".spec.replicas"))
@@ -253,6 +262,11 @@ class Writer:
     @staticmethod
     def _status_path(resource: Resource) -> tuple[str, ...]:
         return _path((resource.scale_paths or {}).get("statusReplicasPath", ".status.replicas"))
+
+    def owned_by(self, obj: Object, resource: Resource, options: WriteOptions) -> Object:
+        """The object with its fields noted as the client's; it is stored nowhere."""
+        schema, now = self.schema_of(resource), timestamp(self.clock.now())
+        return update_managers(None, obj, manager=options.manager, schema=schema, now=now)
 
     # ------------------------------------------------------------------ reading with a kind
 

@@ -10,6 +10,7 @@ import logging
 from typing import Final
 
 from addonry.simulator.clock import Clock, Timer
+from addonry.simulator.life.accounts import default_accounts, root_certificates
 from addonry.simulator.life.apiservices import ApiServices
 from addonry.simulator.life.autoscalers import Autoscalers
 from addonry.simulator.life.crds import Definitions
@@ -25,6 +26,7 @@ from addonry.simulator.life.nodes import Nodes
 from addonry.simulator.life.pods import Pods
 from addonry.simulator.life.quotas import Quotas
 from addonry.simulator.life.replicasets import ReplicaSets
+from addonry.simulator.life.roles import AggregatedRoles
 from addonry.simulator.life.services import Services
 from addonry.simulator.life.statefulsets import StatefulSets
 from addonry.simulator.life.volumes import Claims
@@ -69,6 +71,9 @@ class Life:
             Endpoints(world),
             ApiServices(world),
             Quotas(world),
+            AggregatedRoles(world),
+            default_accounts(world),
+            root_certificates(world),
             Disruptions(world),
             Garbage(world),
             Namespaces(world),

@@ -34,6 +34,7 @@ START_SECONDS: Final = "simulated-start-seconds"
 STOP_SECONDS: Final = 0.5
 RUN_SECONDS: Final = 1.0  # of a container that is meant to end
 _CRASH_DELAYS: Final = (1.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+_PLACES: Final = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 _SCHEDULER: Final = "default-scheduler"
 _KUBELET: Final = "kubelet"
 
@@ -211,6 +212,7 @@ class Pods:
             _container_status(c, {"waiting": {"reason": "ContainerCreating"}}) for c in pod["spec"]["containers"]
         ]
         status["conditions"] = _conditions(pod, now, ready=False)
+        _label_place(pod, node)
         self._due[pod["metadata"]["uid"]] = self._world.clock.elapsed() + start_seconds(pod)
         self._world.put(PODS, pod)
 
@@ -224,6 +226,9 @@ class Pods:
         for container in pod["spec"]["containers"]:
             name = container["name"]
             statuses.append(_after(container, before.get(name, {}), fates[name], pod["metadata"]["name"], now))
+        for status in statuses:
+            if "waiting" not in status["state"]:
+                status["containerID"] = f"containerd://{uid}"
         ready = all(status["ready"] for status in statuses)
         pod["status"]["containerStatuses"] = statuses
         waiting = Fate.BAD_IMAGE in fates.values() or Fate.STUCK in fates.values()
@@ -299,6 +304,14 @@ class Pods:
 def _is_over(change: Change) -> bool:
     """Whether the Pod has just finished, and with it what it held of its node."""
     return b'"Succeeded"' in change.record.body or b'"Failed"' in change.record.body
+
+
+def _label_place(pod: Object, node: Object) -> None:
+    """A Pod carries the zone and region of its node, as documented for well-known labels of topology."""
+    labels = (node.get("metadata") or {}).get("labels") or {}
+    found = {name: labels[name] for name in _PLACES if name in labels}
+    if found:
+        pod["metadata"]["labels"] = {**(pod["metadata"].get("labels") or {}), **found}
 
 
 def _ends(pod: Object) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .custom import check_custom, default_custom
 from .defaults import apply_defaults
+from .encoding import EncodeError, encode
 from .managed_fields import ApplyConflict, apply, update_managers
 from .patching import PatchError, json_patch, merge_patch, strategic_merge
 from .protobuf import DecodeError, decode
@@ -29,6 +30,7 @@ from .validation import (
 __all__ = [
     "ApplyConflict",
     "DecodeError",
+    "EncodeError",
     "FieldError",
     "PatchError",
     "Schemas",
@@ -42,6 +44,7 @@ __all__ = [
     "check_types",
     "decode",
     "default_custom",
+    "encode",
     "invalid_status",
     "json_patch",
     "merge_patch",

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 MAGIC: Final = b"k8s\x00"
 _MAX_DEPTH: Final = 100
-_META: Final = "k8s.io.apimachinery.pkg.apis.meta.v1."
+META: Final = "k8s.io.apimachinery.pkg.apis.meta.v1."
 _UNKNOWN: Final = "k8s.io.apimachinery.pkg.runtime.Unknown"
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,7 +66,7 @@ def decode(body: bytes) -> dict[str, Any]:
     api_version, kind = type_meta.get(1, ""), type_meta.get(2, "")
     if envelope.get(3):
         raise DecodeError(f"content encoding {_text(envelope[3])!r} is not supported, send the object as it is")
-    message = _message_of(api_version, kind)
+    message = message_of(api_version, kind)
     if message is None:
         raise DecodeError(f'no kind "{kind}" is registered for version "{api_version}" in protobuf, send it as JSON')
     decoded = _decode(_bytes(envelope.get(2, b"")), message, depth=0)
@@ -75,20 +75,22 @@ def decode(body: bytes) -> dict[str, Any]:
 
 def knows(api_version: str, kind: str) -> bool:
     """Whether bodies of this kind can be decoded."""
-    return _message_of(api_version, kind) is not None
+    return message_of(api_version, kind) is not None
 
 
 @cache
-def _messages() -> dict[str, dict[int, list[str]]]:
+def messages() -> dict[str, dict[int, list[str]]]:
+    """Per message its fields by number: name, type, and label where it has one."""
     table = json.loads(resources.files(__package__).joinpath("data/messages.json").read_bytes())
     return {name: {int(number): field for number, field in fields.items()} for name, fields in table.items()}
 
 
-def _message_of(api_version: str, kind: str) -> str | None:
+def message_of(api_version: str, kind: str) -> str | None:
+    """The name of the message that holds objects of a kind, if one is known."""
     group, _, version = api_version.rpartition("/")
     package = group.partition(".")[0] or "core"
-    candidates = (f"k8s.io.api.{package}.{version}.{kind}", _META + kind)
-    return next((name for name in candidates if kind and name in _messages()), None)
+    candidates = (f"k8s.io.api.{package}.{version}.{kind}", META + kind)
+    return next((name for name in candidates if kind and name in messages()), None)
 
 
 # The wire format, https://protobuf.dev/programming-guides/encoding/
@@ -155,7 +157,7 @@ def _signed(value: int | bytes) -> int:
 def _decode(data: bytes, message: str, *, depth: int) -> dict[str, Any]:
     if depth > _MAX_DEPTH:
         raise DecodeError("proto: message is nested too deeply")
-    fields = _messages().get(message, {})
+    fields = messages().get(message, {})
     result: dict[str, Any] = {}
     for number, wire, raw in _fields(data):
         field = fields.get(number)
@@ -225,7 +227,7 @@ def _value(raw: int | bytes, type_: str, *, depth: int) -> Any:
 def _special(data: bytes, message: str, *, depth: int) -> Any:
     """Messages that JSON writes in a form of their own."""
     match message.rpartition(".")[2]:
-        case "Time" | "MicroTime" if message.startswith(_META):
+        case "Time" | "MicroTime" if message.startswith(META):
             return _moment(data, with_micros=message.endswith("MicroTime"))
         case "Quantity":
             return next((_text(value) for number, _, value in _fields(data) if number == 1), "0")

@@ -44,9 +44,10 @@ def with_scale_managers(
             del scaling[by_name[_name(owner)]]
         elif rest := sets.difference(share.fields, where):
             result[owner] = Share(rest, share.api_version, share.time)
-    for owner, share in scaling.items():
+    for owner in scaling:
         version = "" if owner.operation == "Apply" else api_version
-        result[owner._replace(api_version=version)] = Share(where, api_version, share.time)
+        # As recorded: ownership through a subresource of another type carries no time.
+        result[owner._replace(api_version=version)] = Share(where, api_version, None)
     metadata = {key: value for key, value in parent.get("metadata", {}).items() if key != "managedFields"}
     if result:
         metadata["managedFields"] = write_managers(result)
