@@ -55,17 +55,16 @@ def test_a_port_that_is_taken_is_no_wrong_usage(alone, tmp_path):
 @pytest.mark.parametrize("broken", ["missing", "no certificate", "another's key"])
 def test_a_certificate_that_cannot_be_served_with_is_named_before_anything_starts(alone, tmp_path, broken):
     data, chain, key = tmp_path / "data", tmp_path / "server.crt", tmp_path / "server.key"
-    # What an authority issues is certificate and key in one.
     issued = AUTHORITY.issue("127.0.0.1")
-    chain.write_bytes(issued)
-    key.write_bytes(issued)
+    chain.write_bytes(issued.certificate)
+    key.write_bytes(issued.key)
     match broken:
         case "missing":
             chain.unlink()
         case "no certificate":
             chain.write_text("rubbish")
         case _:
-            key.write_bytes(AUTHORITY.issue("127.0.0.1"))
+            key.write_bytes(AUTHORITY.issue("127.0.0.1").key)
     result = alone(
         *("serve", "--data", str(data), "--listen", "127.0.0.1:0", "--tls-cert", str(chain), "--tls-key", str(key))
     )
