@@ -1,0 +1,248 @@
+"""When two answers count as equal: what varies from run to run is replaced, the rest must be the same.
+
+Both answers are brought into one form by the same rules, one `Side` each, which remembers what it has seen so far;
+then they are compared member by member. The rules follow what differs between two runs of one real cluster: uids,
+versions, moments, addresses, generated names. What is replaced keeps its identity where identity means something: an
+object that was made anew has another uid, and the comparison sees it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+_UID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+_RANDOM: Final = "[bcdfghjklmnpqrstvwxz2456789]"
+_TEXTS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    (re.compile(rf"kube-api-access-{_RANDOM}{{5}}\b"), "kube-api-access-*"),
+    (re.compile(rf"-{_RANDOM}{{8,10}}-{_RANDOM}{{5}}\b"), "-H-*"),
+    (re.compile(rf"-{_RANDOM}{{8,10}}\b"), "-H"),
+    (re.compile(rf"-{_RANDOM}{{5}}\b"), "-*"),
+    (re.compile(rf"pod-template-hash={_RANDOM}+"), "pod-template-hash=H"),
+    (re.compile(r"\.[0-9a-f]{16}\b"), ".E"),
+    (re.compile(r"\bnode-\d\b"), "NODE"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
+    (re.compile(r"(?<=esource version: )\d+( \(\d+\)|, current: \d+)?"), "V"),
+    (re.compile(r"\b(10|127)(\.\d{1,3}){3}\b"), "ADDRESS"),
+    (re.compile(r"\b\d+(\.\d+)?(ms|s)\b"), "SECONDS"),
+)
+_AGE: Final = re.compile(r"^(\d+[dhms]|<invalid>)+( \((\d+[dhms])+ ago\))?$")
+_PORT: Final = re.compile(r"(?<=:)3\d{4}(?=/)")
+_MOMENTS: Final = frozenset(
+    (
+        *("creationTimestamp", "deletionTimestamp", "time", "lastTransitionTime", "lastUpdateTime"),
+        *("lastHeartbeatTime", "lastProbeTime", "startTime", "completionTime", "startedAt", "finishedAt"),
+        *("firstTimestamp", "lastTimestamp", "eventTime", "renewTime", "acquireTime"),
+        *("lastScheduleTime", "lastSuccessfulTime"),
+    )
+)
+_HASHES: Final = ("pod-template-hash", "controller-revision-hash", "currentRevision", "updateRevision")
+# Nobody applies the fields that controllers own, so the simulator does not track them.
+_CONTROLLERS: Final = frozenset(
+    ("kube-controller-manager", "kubelet", "kube-scheduler", "kube-apiserver", "kubelet-simulation")
+)
+_VARYING: Final[Mapping[str, str]] = {
+    "retryAfterSeconds": "SECONDS",
+    "nodePort": "PORT",
+    "release": "RELEASE",
+    "ca.crt": "CERTIFICATE",
+    "uid": "UID",
+    "nodeName": "NODE",
+    "topology.kubernetes.io/zone": "ZONE",
+    "credential-id": "CREDENTIAL",
+}
+
+Difference = tuple[str, Any, Any]
+_ABSENT: Final = "(absent)"
+
+
+class Side:
+    """What one server has shown so far."""
+
+    def __init__(self) -> None:
+        self._uids: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
+
+    def form(self, value: Any) -> Any:
+        """*value* with everything replaced that varies."""
+        return self._form("", self._ordered(value))
+
+    def plain(self, value: Any) -> str:
+        """The content of an object without anything that tells two alike objects apart; for sorting."""
+        shown = {key: part for key, part in value.items() if key != "status"} if isinstance(value, dict) else value
+        return json.dumps(Side()._form("", shown, learn=False), sort_keys=True)
+
+    def _ordered(self, value: Any) -> Any:
+        """Learn the uids of *value*, in an order that does not depend on generated names."""
+        if isinstance(value, dict):
+            name, uid = value.get("name"), value.get("uid")
+            if isinstance(name, str) and isinstance(uid, str) and uid not in self._uids:
+                self._learn(name, uid)
+            return {key: self._ordered(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self._ordered(part) for part in value]
+        return value
+
+    def _learn(self, name: str, uid: str) -> None:
+        known = _text(name)
+        if known != name:
+            self._uids[uid] = f"uid of {known}"
+            return
+        self._numbers[name] = self._numbers.get(name, 0) + 1
+        self._uids[uid] = f"uid of {name} #{self._numbers[name]}"
+
+    def _form(self, key: str, value: Any, *, learn: bool = True) -> Any:
+        match value:
+            case dict():
+                return self._members(value, learn=learn)
+            case list():
+                return self._items(key, value, learn=learn)
+            case str():
+                return self._string(key, value)
+        return _VARYING.get(key, value) if key in ("retryAfterSeconds", "nodePort") else value
+
+    def _members(self, value: Mapping[str, Any], *, learn: bool) -> dict[str, Any]:
+        found = {self._text(key): self._form(key, part, learn=learn) for key, part in value.items()}
+        found.pop("gitCommit", None)
+        if "columnDefinitions" in found:
+            columns = found["columnDefinitions"] or []
+            found["columnDefinitions"] = [{k: v for k, v in c.items() if k != "description"} for c in columns] or None
+        if found.get("type") == "BOOKMARK":
+            # A bookmark is an object of its kind with nothing but its version; Go writes out empty structs.
+            found["object"] = {k: v for k, v in found["object"].items() if k in ("kind", "apiVersion", "metadata")}
+        if "managedFields" in found:
+            entries = [e for e in found["managedFields"] if e.get("manager") not in _CONTROLLERS]
+            found.pop("managedFields")
+            if entries:
+                found["managedFields"] = sorted(entries, key=lambda e: json.dumps(e, sort_keys=True))
+        return found
+
+    def _items(self, key: str, value: list[Any], *, learn: bool) -> list[Any]:
+        if key == "sources":
+            # The recorded server's controllers also made a bundle of a downstream distribution, for every Pod to mount.
+            value = [v for v in value if (v.get("configMap") or {}).get("name") != "openshift-service-ca.crt"]
+        found = [self._form(key, part, learn=learn) for part in value]
+        if key in ("items", "rows", "conditions", "causes", "ownerReferences"):
+            found.sort(key=lambda part: json.dumps(part, sort_keys=True))
+        return found
+
+    def _string(self, key: str, value: str) -> str:
+        if not value:
+            return value
+        if key in _MOMENTS:
+            return "TIME"
+        if key == "resourceVersion":
+            return value if value == "0" else "V"
+        if key == "continue":
+            return _continued(value)
+        if key in _HASHES:
+            return "H"
+        if key == "uid":
+            return self._uids.get(value, "UID")
+        if key in _VARYING:
+            return _VARYING[key]
+        if key == "cells" and _AGE.match(value):
+            return "AGE"
+        return self._text(value)
+
+    def _text(self, value: str) -> str:
+        return _text(_UID.sub(lambda found: self._uids.get(found.group(), "UID"), value))
+
+
+def _text(value: str) -> str:
+    if value.startswith("{") and '"apiVersion"' in value:
+        return value  # the last applied configuration is the client's own text
+    for pattern, said in _TEXTS:
+        value = pattern.sub(said, value)
+    return _PORT.sub("PORT", value)
+
+
+def _continued(token: str) -> str:
+    try:
+        found = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        return f"continue at {found['start']}"
+    except (ValueError, KeyError):
+        return "a continue token"
+
+
+def differences(expected: Any, actual: Any, where: str = "") -> Iterator[Difference]:
+    """Where two formed values differ, innermost first."""
+    match expected, actual:
+        case dict(), dict():
+            for key in sorted({*expected, *actual}):
+                inside = f"{where}.{key}" if where else key
+                yield from differences(expected.get(key, _ABSENT), actual.get(key, _ABSENT), inside)
+        case list(), list() if len(expected) == len(actual):
+            for number, (left, right) in enumerate(zip(expected, actual, strict=True)):
+                yield from differences(left, right, f"{where}[{number}]")
+        case _ if expected != actual:
+            yield where, expected, actual
+
+
+_PAIRED: Final = frozenset(("uid", "continue", "nodeName", "controller-uid", *_HASHES))
+
+
+class Pairs:
+    """Which value of the simulated cluster stands for which recorded one."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
+
+    def learn(self, recorded: Any, actual: Any, by: Callable[[Any], str]) -> None:
+        """Walk through two answers that tell the same, and note what is called differently."""
+        match recorded, actual:
+            case dict(), dict():
+                for key, value in recorded.items():
+                    if key in actual:
+                        self._note(key, value, actual[key], by)
+            case list(), list():
+                self._pair(recorded, actual, by)
+
+    def _note(self, key: str, value: Any, actual: Any, by: Callable[[Any], str]) -> None:
+        if not isinstance(value, str) or not isinstance(actual, str):
+            self.learn(value, actual, by)
+        elif key == "resourceVersion":
+            self._versions[value] = actual
+        elif value == actual:
+            return
+        elif key in _PAIRED or (key == "name" and _text(value) == _text(actual) != value):
+            self._values[value] = actual
+
+    def _pair(self, recorded: list[Any], actual: list[Any], by: Callable[[Any], str]) -> None:
+        if not all(isinstance(part, dict) for part in (*recorded, *actual)):
+            return
+        left = sorted(recorded, key=lambda part: (by(part), self._values.get(_name(part), _name(part))))
+        right = sorted(actual, key=lambda part: (by(part), _name(part)))
+        for one, other in zip(left, right, strict=False):
+            self.learn(one, other, by)
+
+    def translate(self, value: Any, key: str = "") -> Any:
+        """A recorded request, with the simulated cluster's values in it."""
+        if isinstance(value, dict):
+            return {key: self.translate(part, key) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self.translate(part, key) for part in value]
+        if not isinstance(value, str):
+            return value
+        if key == "resourceVersion":
+            return self._versions.get(value, value)
+        if key in ("$base64", "image"):
+            return value
+        return self.text(value)
+
+    def text(self, value: str) -> str:
+        if value in self._values:
+            return self._values[value]
+        for known, other in self._values.items():
+            if len(known) > 7 and known in value:
+                value = value.replace(known, other)
+        return value
+
+
+def _name(part: Mapping[str, Any]) -> str:
+    found = part.get("metadata") or (part.get("object") or {}).get("metadata") or part
+    return str(found.get("name", ""))
