@@ -43,6 +43,7 @@ def a_scan(*components: dict[str, Any]) -> dict[str, Any]:
         "target": "",
         "nodes": 3,
         "denied": [],
+        "findings": [],
         "namespace": "",
         "others": 0,
         "catalog_problems": {},

@@ -13,6 +13,7 @@ from addonry.lifecycle.service import Service
 from addonry.model.errors import ClusterNotFound, ClusterProtected, ComponentNotFound, InvalidParameter, VersionNotFound
 from addonry.model.ids import ClusterId, Version
 from addonry.model.surroundings import Surroundings
+from addonry.rules.removed_apis import Requested
 from tests.builders import a_cluster, a_component
 from tests.lifecycle.conftest import CLUSTER
 
@@ -110,9 +111,13 @@ async def test_a_protected_cluster_is_not_removed(service):
 
 @dataclass
 class Guarded:
-    """A cluster whose credentials lack some rights."""
+    """A cluster whose credentials lack some rights, and that is asked for some APIs that go."""
 
     lacking: tuple[str, ...] = ()
+    requested: tuple[Requested, ...] | None = ()
+
+    async def requested_apis(self):
+        return self.requested
 
     async def missing_rights(self, _placement):
         return self.lacking
@@ -144,6 +149,16 @@ async def test_a_check_of_a_component_asks_what_its_upgrade_would(service):
     assert await service.check(CLUSTER, check.id) == check
 
 
+async def test_a_check_before_a_cluster_upgrade_tells_who_asks_for_apis_that_go(service, guarded):
+    guarded.requested = (Requested("flowcontrol.apiserver.k8s.io/v1beta3 flowschemas", "1.37"),)
+    asked = await service.run_check(CLUSTER, "ClusterUpgrade", "", {})
+    of_the_cluster = asked.outcome.items[-1]
+    assert (of_the_cluster.component, of_the_cluster.version) == ("kubernetes", "v1.36.2")
+    assert [each.id for each in of_the_cluster.findings] == ["RemovedApiRequested"]
+    assert asked.outcome.passed, "it may have been anybody, long ago"
+
+
+@pytest.mark.usefixtures("guarded")
 async def test_a_check_before_a_cluster_upgrade_asks_whether_what_runs_outlives_it(service, catalog):
     passed = await service.run_check(CLUSTER, "ClusterUpgrade", "", {})
     assert (passed.outcome.passed, passed.target) == (True, "1.37")

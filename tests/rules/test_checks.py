@@ -194,6 +194,7 @@ CHANGE: Mapping[str, tuple[TaskKind, Facts, Facts, str]] = {
 """The same of those that one kind of change is asked about, and the version it goes to."""
 
 ELSEWHERE = {
+    "RemovedApiRequested": "tests/rules/test_removed_apis.py",
     **dict.fromkeys(("Untested", "SecurityFixes", "BreakingChanges"), "tests/rules/test_publishers.py"),
     "VersionChanged": "tests/lifecycle/test_steps.py",
     "VersionsSkipped": "tests/rules/test_paths.py",

@@ -17,6 +17,7 @@ from addonry.model.ids import TaskId, Version
 from addonry.model.inventory import Inventory
 from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import Edits, Snapshot
+from addonry.rules.removed_apis import Requested
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,13 @@ class LiveCluster(Protocol):
 
     async def probe(self) -> Probe:
         """Ask for version and nodes; the cheapest proof that address and credentials are right."""
+        ...
+
+    async def requested_apis(self) -> tuple[Requested, ...] | None:
+        """The deprecated APIs that somebody has asked for since the API server began; None when it does not tell us.
+
+        Some megabytes on a large cluster: asked before an upgrade of Kubernetes, not with each scan.
+        """
         ...
 
     async def take_inventory(self) -> Inventory:

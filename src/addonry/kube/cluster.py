@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from addonry.kube import CrdChange, DryRun, KubeSettings, Preview, Probe, Rollout, Target
-from addonry.kube.api import Api, Forbidden
+from addonry.kube.api import Api, Forbidden, Missing
 from addonry.kube.helm.crds import apply_crds, crd_changes, crds_of, templated_crd_changes
 from addonry.kube.holding import hold, release
 from addonry.kube.inventory import count_nodes, take_inventory
@@ -26,6 +26,7 @@ from addonry.model.ids import TaskId
 from addonry.model.inventory import Inventory
 from addonry.model.surroundings import Surroundings
 from addonry.model.tasks import Snapshot
+from addonry.rules.removed_apis import Requested, requested_in
 
 
 class HttpCluster:
@@ -58,6 +59,13 @@ class HttpCluster:
         except Forbidden:
             nodes = 0
         return Probe(version, nodes, self._api.server)
+
+    async def requested_apis(self) -> tuple[Requested, ...] | None:
+        """See ``LiveCluster``."""
+        try:
+            return requested_in(await self._api.text("/metrics"))
+        except (Forbidden, Missing):
+            return None
 
     async def take_inventory(self) -> Inventory:
         """See ``LiveCluster``."""

@@ -6,12 +6,13 @@ from dataclasses import replace
 from addonry.lifecycle.facts import gather
 from addonry.lifecycle.world import World
 from addonry.model.checks import CheckItem, CheckOutcome, CheckType, ClusterCheck
-from addonry.model.clusters import Reach
+from addonry.model.clusters import Cluster, Reach
 from addonry.model.errors import ClusterTrouble, ComponentNotFound, InvalidParameter
 from addonry.model.ids import ClusterId, ComponentName, Version
 from addonry.model.readiness import Facts, Readiness
 from addonry.model.tasks import TaskKind
 from addonry.rules.readiness import assess_change, assess_cluster_upgrade
+from addonry.rules.readiness.apis import requested_apis_will_stay
 from addonry.rules.versions import minor_after, minor_of
 
 
@@ -35,6 +36,7 @@ async def run(world: World, cluster: ClusterId, kind: str, target: str, options:
                 raise InvalidParameter("options", f"version {wanted!r} is no Kubernetes version", remedy="Send 1.36.")
             installed = [each for each in facts.values() if each.component is not None]
             items = [_item(each, assess_cluster_upgrade(each, minor)) for each in installed]
+            items += await _of_the_cluster(world, known, minor)
             target = minor
         case CheckType.NODE_POOL_UPGRADE | CheckType.CLUSTER_MIGRATE:
             raise InvalidParameter(
@@ -55,6 +57,19 @@ async def run(world: World, cluster: ClusterId, kind: str, target: str, options:
     check = ClusterCheck(world.ids.check(cluster), cluster, kind, target, outcome)
     await world.store.profiles.add_check(check)
     return check
+
+
+async def _of_the_cluster(world: World, cluster: Cluster, minor: str) -> list[CheckItem]:
+    """What stands in the way beside the components: asked of the cluster itself, and nothing where it does not answer."""
+    if cluster.reach is not Reach.ANSWERS:
+        return []
+    live = await world.connections.get(cluster.id)
+    try:
+        requested = await live.requested_apis()
+    except ClusterTrouble:
+        return []
+    finding = requested_apis_will_stay(requested, minor)
+    return [CheckItem("kubernetes", cluster.kubernetes, (finding,) if finding else ())]
 
 
 async def _missing_rights(world: World, facts: Facts) -> tuple[str, ...]:

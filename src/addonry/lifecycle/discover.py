@@ -21,12 +21,13 @@ from addonry.model.components import Component, Health
 from addonry.model.errors import AddonryError, ClusterNotFound, ClusterRefused, ClusterTrouble
 from addonry.model.ids import ClusterId
 from addonry.model.inventory import Inventory
-from addonry.model.readiness import Waiver
+from addonry.model.readiness import Blocker, Waiver
 from addonry.model.surroundings import Surroundings
 from addonry.rules.churn import watched
 from addonry.rules.matching import count_others, recognise
 from addonry.rules.outlook import look_ahead
 from addonry.rules.readiness import assess
+from addonry.rules.readiness.apis import requested_apis_will_stay
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class Scan:
     components: tuple[ComponentStatus, ...]
     others: int
     """Workloads that are none of them."""
+    findings: tuple[Blocker, ...] = ()
+    """What there is to say of the cluster itself before it is upgraded."""
 
 
 async def scan_once(
@@ -56,7 +59,8 @@ async def scan_once(
 ) -> Scan:
     """Everything that runs on a cluster, what fits and what blocks it. Writes nothing anywhere.
 
-    With *kubernetes* the versions are chosen for that Kubernetes instead of the one that runs; deadlines are weighed
+    With *kubernetes* the versions are chosen for that Kubernetes instead of the one that runs, and the API server is asked
+    who still comes by APIs that go; deadlines are weighed
     against *now*, usually the present. Raises ClusterTrouble.
     """
     now = now or datetime.now(UTC)
@@ -85,7 +89,8 @@ async def scan_once(
         ComponentStatus(each.name, each.component, each.entry, readiness=assess(each), outlook=look_ahead(each))
         for each in weighed
     )
-    return Scan(inventory, statuses, count_others(inventory, components))
+    finding = requested_apis_will_stay(await live.requested_apis(), kubernetes) if kubernetes else None
+    return Scan(inventory, statuses, count_others(inventory, components), (finding,) if finding else ())
 
 
 async def _surroundings(

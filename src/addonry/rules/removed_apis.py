@@ -5,6 +5,7 @@ https://kubernetes.io/blog/2019/07/18/api-deprecations-in-1-16/. One line each: 
 minor since which it is deprecated, the minor without it, its successor.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -59,6 +60,36 @@ class Removal:
     """The first minor without it."""
     successor: str
     """Empty: nothing replaces it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """An API that somebody has asked a cluster for, though it will be removed."""
+
+    api: str
+    """API version and resource: ``flowcontrol.apiserver.k8s.io/v1beta3 flowschemas``."""
+    removed: str
+    """The first minor without it."""
+
+
+_METRIC: Final = re.compile(r"^apiserver_requested_deprecated_apis\{(?P<labels>[^}]*)\} [1-9]", re.MULTILINE)
+_LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
+
+
+def requested_in(metrics: str) -> tuple[Requested, ...]:
+    """What the API server's metrics tell of requests for deprecated APIs, since it was started.
+
+    Who asked is not in them; an object does not tell either, because it is kept in one version whoever wrote it
+    (https://kubernetes.io/docs/reference/using-api/deprecation-guide/#locate-use-of-deprecated-apis).
+    """
+    found = {}
+    for match in _METRIC.finditer(metrics):
+        labels = dict(_LABEL.findall(match["labels"]))
+        removed, resource = labels.get("removed_release", ""), labels.get("resource", "")
+        if removed and resource:
+            version = "/".join(part for part in (labels.get("group", ""), labels.get("version", "")) if part)
+            found[f"{version} {resource}"] = removed
+    return tuple(Requested(api, removed) for api, removed in sorted(found.items()))
 
 
 def _read() -> Mapping[tuple[str, str], Removal]:

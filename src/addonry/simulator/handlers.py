@@ -21,6 +21,7 @@ from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.discovery import Discovery, version_info
 from addonry.simulator.errors import ApiError
 from addonry.simulator.messages import JSON, Request, Response, json_response, text_response
+from addonry.simulator.metrics import Metrics
 from addonry.simulator.negotiation import PROTOBUF, YAML, Form, as_asked, form_of
 from addonry.simulator.objects import DecodeError, decode
 from addonry.simulator.resources import Resource, Served
@@ -71,6 +72,7 @@ class Api:
         self._discovery, self._clock = discovery, clock
         self._authorizer = Authorizer(store)
         self.kubernetes_version = "v1.36.2"
+        self._metrics = Metrics()
         self.said: dict[str, str] = {}  # what containers log, by a word of their image
         self._around = Surroundings(store, writer, clock, users, self.said)
 
@@ -135,6 +137,8 @@ class Api:
         match path:
             case "/":
                 return self._discovery.root()
+            case "/metrics":
+                return self._metrics.answer()
             case "/version":
                 return json_response(version_info(self.kubernetes_version))
             case "/api":
@@ -155,6 +159,7 @@ class Api:
     # ------------------------------------------------------------------ objects
 
     def _resource(self, request: Request, route: Route, resource: Resource, ended: Ended, who: Identity) -> Response:
+        self._metrics.note(resource)
         if route.subresource:
             return self._subresource(request, route, resource)
         verb = _verb(request, route)

@@ -67,6 +67,14 @@ ERAS: Final = (
 )
 
 
+def end_of(group_version: str, plural: str) -> int | None:
+    """The first minor version that does not serve an API any more; None when no end is known."""
+    ends = (
+        era.until for era in ERAS if era.group_version == group_version and (not era.plurals or plural in era.plurals)
+    )
+    return next((end for end in ends if end < 1000), None)
+
+
 def minor_of(version: str) -> int:
     """The minor number of `1.31`, `v1.31.4` or `v1.31.4-eks-2d5f260`; raises ValueError for anything else."""
     read = _VERSION.fullmatch(version)

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from addonry.kube.rights import missing_rights
 from addonry.kube.surroundings import look_around
 from addonry.model.components import ObjectRef, Placement, SourceKind
 from addonry.model.surroundings import Surroundings, WorkloadNote
+from addonry.rules.removed_apis import Requested
 from addonry.simulator import SimulatedCluster, Simulator
 from tests.rooms.kube.cluster_objects import a_workload, of_helm, put_crd, put_custom, put_release, put_workload
 from tests.support.certificates import an_authority
@@ -350,4 +352,19 @@ async def test_the_texts_of_a_config_map_are_read_and_no_others(cluster, tmp_pat
     cluster.trouble.forbid(path=maps)
     assert await live.config_map("kube-system", "coredns") == {}
     await made.close()
+    await live.close()
+
+
+async def test_who_asks_for_apis_that_go_is_told_by_the_api_server(simulator):
+    """A client that still comes by an old API keeps no object of it: only the server knows."""
+    old = simulator.add("old", kubernetes_version="1.31")
+    live = open_cluster(old.kubeconfig(), KubeSettings(work_directory=Path()))
+    asker = Api(read_kubeconfig(old.kubeconfig()))
+    assert await live.requested_apis() == ()
+    await asker.list("/apis/flowcontrol.apiserver.k8s.io/v1beta3/flowschemas", dict)
+    await asker.list("/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas", dict)
+    assert await live.requested_apis() == (Requested("flowcontrol.apiserver.k8s.io/v1beta3 flowschemas", "1.32"),)
+    old.trouble.fail(path_contains="/metrics", status=403, times=1)
+    assert await live.requested_apis() is None
+    await asker.close()
     await live.close()

@@ -123,6 +123,7 @@ def _whole(target: str) -> str:
 
 def _told(seen: "Scan", problems: dict[str, str], target: str) -> dict[str, Any]:
     from addonry.gateway.component import component_shape
+    from addonry.gateway.findings import finding_shape
 
     return {
         "kubernetes": seen.inventory.kubernetes,
@@ -132,6 +133,7 @@ def _told(seen: "Scan", problems: dict[str, str], target: str) -> dict[str, Any]
         "namespace": seen.inventory.namespace,
         "others": seen.others,
         "catalog_problems": problems,
+        "findings": [finding_shape(each) for each in seen.findings],
         # With the members that the API's ListClusterComponents gives each, by the same encoder.
         "components": [component_shape(status) for status in seen.components],
     }
@@ -148,6 +150,7 @@ def table_of(told: Mapping[str, Any], *, wide: bool = False) -> Table:
     notes = lines_of(
         (each["name"], one) for each in components for one in each["findings"] if one["id"] not in told_once
     )
+    notes += lines_of(("the cluster", one) for one in told["findings"])
     notes += [f"  {trouble}" for trouble in told["catalog_problems"].values()]
     if told["catalog_problems"]:
         notes.append("  Newer versions there are unknown until that works; --chart-mirror names another repository.")

@@ -1,13 +1,16 @@
 """API versions: what a component needs of the cluster, and what its stored release asks for that is gone or going.
 
-Only what Helm has stored is looked at. What is written in last-applied annotations and managed fields says how an object
-was once sent and not how it is kept, and has misled other tools (FairwindsOps/pluto#495, doitintl/kube-no-trouble#309).
+Of objects only what Helm has stored is looked at. What is written in last-applied annotations and managed fields says how
+an object was once sent and not how it is kept, and has misled other tools (FairwindsOps/pluto#495,
+doitintl/kube-no-trouble#309). Of live objects the API server itself counts who still comes by an old API.
 """
+
+from collections.abc import Iterable
 
 from addonry.model.catalog import Offer
 from addonry.model.readiness import Blocker, Facts, Severity
 from addonry.rules.offers import find_offer, misfits
-from addonry.rules.removed_apis import GUIDE, minor_number, removal_of
+from addonry.rules.removed_apis import GUIDE, Requested, minor_number, removal_of
 from addonry.rules.versions import minor_after, minor_of
 
 
@@ -68,6 +71,31 @@ def release_apis_will_stay(facts: Facts, _target: Offer | None) -> Blocker | Non
             *(f"{kind} -> {removal.successor or 'nothing replaces it'}" for kind, removal in going.items()),
             GUIDE,
         ),
+    )
+
+
+def requested_apis_will_stay(requested: Iterable[Requested] | None, kubernetes: str) -> Blocker | None:
+    """Nobody asks the cluster for what *kubernetes* no longer serves. About the cluster, so no check of a component.
+
+    None for *requested* is a cluster that does not tell.
+    """
+    if requested is None:
+        return Blocker(
+            "NotChecked",
+            "The API server's metrics may not be read, so nobody knows whether somebody still asks for APIs that go.",
+            "Allow to get the path /metrics.",
+            Severity.WARNS,
+        )
+    going = [each for each in requested if _is_by(each.removed, kubernetes)]
+    if not going:
+        return None
+    told = ", ".join(f"{each.api} (gone in {each.removed})" for each in going)
+    return Blocker(
+        "RemovedApiRequested",
+        f"Since its API server was started, somebody has asked the cluster for {told}.",
+        "Find out who, from the audit log, and upgrade that client first. The count begins anew with the API server.",
+        Severity.WARNS,
+        evidence=(*(each.api for each in going), GUIDE),
     )
 
 

@@ -79,6 +79,7 @@ NEVER: Final = frozenset(
         "TaskRunning",
         "VersionChanged",
         "WaiverExpired",
+        "RemovedApiRequested",  # of the cluster: nothing is weighed by it
     }
 )
 """Findings of what cannot be done, or must not be done twice at once; nobody's word changes that."""
