@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from addonry.kube import CrdChange
 from addonry.lifecycle import UpgradeRequest
 from addonry.lifecycle.access import Access
 from addonry.lifecycle.discover import Scanner
@@ -115,6 +116,11 @@ class Guarded:
 
     lacking: tuple[str, ...] = ()
     requested: tuple[Requested, ...] | None = ()
+    crds: tuple[CrdChange, ...] = ()
+
+    async def crd_changes(self, _placement, _target, *, of_templates):
+        assert of_templates, "some charts have them among their templates"
+        return self.crds
 
     async def requested_apis(self):
         return self.requested
@@ -135,6 +141,16 @@ async def test_a_check_of_a_component_asks_the_cluster_for_the_rights_of_an_upgr
     refused = await service.run_check(CLUSTER, "AddonUpgrade", "coredns", {})
     assert [each.id for each in refused.outcome.items[0].findings] == ["RightsMissing"]
     assert refused == (await service.checks(CLUSTER))[0], "with its evidence"
+
+
+async def test_a_check_of_a_component_judges_the_crds_of_the_version_asked_about(service, guarded):
+    guarded.crds = (
+        CrdChange("widgets.example.com", {"spec": {"scope": "Cluster"}}, {"spec": {"scope": "Namespaced"}}),
+    )
+    refused = await service.run_check(CLUSTER, "AddonUpgrade", "coredns", {})
+    (finding,) = [each for each in refused.outcome.items[0].findings if each.id == "UnsafeCrdChange"]
+    assert not refused.outcome.passed
+    assert "widgets.example.com its scope changes from Cluster to Namespaced" in finding.message
 
 
 @pytest.mark.usefixtures("guarded")

@@ -102,6 +102,7 @@ ALWAYS: Mapping[str, tuple[Facts, Facts]] = {
     "WebhookUnreachable": (a_webhook(), a_webhook(resources=("networking.k8s.io/ingresses",))),
     "OutsideWindow": (a_window(enforce=True), a_window(enforce=True, days="Monday,Thursday")),
     "WindowClosed": (a_window(enforce=False), a_window(enforce=False, days="Thursday")),
+    "UnsafeCrdChange": (healthy(unsafe_crds=("widgets.example.com v1 spec.size is removed",)), healthy()),
     "RightsMissing": (healthy(missing_rights=("patch deployments.apps in kube-system",)), healthy()),
     "WorkloadUnhealthy": (found(health=Health.IN_PROGRESS), found(health=Health.CURRENT)),
     "OwnApiUnavailable": (

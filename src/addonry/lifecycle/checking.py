@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from addonry.kube import Target
+from addonry.lifecycle.crds import judge_crds, unsafe_changes
 from addonry.lifecycle.facts import gather
 from addonry.lifecycle.world import World
 from addonry.model.checks import CheckItem, CheckOutcome, CheckType, ClusterCheck
 from addonry.model.clusters import Cluster, Reach
-from addonry.model.errors import ClusterTrouble, ComponentNotFound, InvalidParameter
+from addonry.model.errors import ChartTrouble, ClusterTrouble, ComponentNotFound, HelmFailed, InvalidParameter
 from addonry.model.ids import ClusterId, ComponentName, Version
 from addonry.model.readiness import Facts, Readiness
 from addonry.model.tasks import TaskKind
+from addonry.rules.offers import find_offer, next_offer, version_of
 from addonry.rules.readiness import assess_change, assess_cluster_upgrade
 from addonry.rules.readiness.apis import requested_apis_will_stay
 from addonry.rules.versions import minor_after, minor_of
@@ -28,8 +31,13 @@ async def run(world: World, cluster: ClusterId, kind: str, target: str, options:
             each = facts.get(entry.name if entry else ComponentName(target))
             if each is None:
                 raise ComponentNotFound(target) if target else InvalidParameter("target", "must name a component")
-            each = replace(each, missing_rights=await _missing_rights(world, each))
-            items = [_item(each, assess_change(each, Version(wanted) if wanted else None, TaskKind.UPGRADE))]
+            version = Version(wanted) if wanted else None
+            each = replace(
+                each,
+                missing_rights=await _missing_rights(world, each),
+                unsafe_crds=await _unsafe_crds(world, each, version),
+            )
+            items = [_item(each, assess_change(each, version, TaskKind.UPGRADE))]
         case CheckType.CLUSTER_UPGRADE | CheckType.MASTER_UPGRADE:
             minor = minor_of(wanted) if wanted else minor_after(known.kubernetes)
             if not minor:
@@ -80,6 +88,20 @@ async def _missing_rights(world: World, facts: Facts) -> tuple[str, ...]:
     try:
         return await live.missing_rights(facts.component.found.placement)
     except ClusterTrouble:
+        return ()
+
+
+async def _unsafe_crds(world: World, facts: Facts, version: Version | None) -> tuple[str, ...]:
+    """What the CRDs of the version asked about would break. Needs its chart; without it, the change finds out itself."""
+    offer = find_offer(facts, version) if version else next_offer(facts)
+    if facts.component is None or offer is None or facts.cluster.reach is not Reach.ANSWERS:
+        return ()
+    placement = facts.component.found.placement
+    live = await world.connections.get(facts.cluster.id)
+    try:
+        target = Target(version_of(offer, facts.component, facts.entry), await world.catalog.fetch(offer))
+        return unsafe_changes(await judge_crds(live, placement, target, of_templates=True))
+    except (ClusterTrouble, ChartTrouble, HelmFailed):
         return ()
 
 

@@ -1,14 +1,12 @@
 """What a change does to CRDs, judged before anything is written; asked by the steps and by a plan."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from addonry.kube import LiveCluster, Target
 from addonry.model.components import Placement
 from addonry.model.tasks import Trouble
 from addonry.rules.crd_changes import CrdVerdict, judge
-
-TOLD_AT_MOST: Final = 5
+from addonry.rules.readiness.apis import unsafe_crd_change
 
 
 async def judge_crds(
@@ -19,19 +17,16 @@ async def judge_crds(
     return tuple(judge(each.name, each.before, each.after) for each in found)
 
 
-def unsafe_trouble(verdicts: Sequence[CrdVerdict]) -> Trouble | None:
-    """Why the change must not go on, unless somebody has said that it may all the same."""
-    found = [
+def unsafe_changes(verdicts: Sequence[CrdVerdict]) -> tuple[str, ...]:
+    """What is unsafe about them, in words."""
+    return tuple(
         f"{verdict.name} {f'{each.path} ' if each.path else ''}{each.message}"
         for verdict in verdicts
         for each in verdict.unsafe
-    ]
-    if not found:
-        return None
-    more = f"; and {len(found) - TOLD_AT_MOST} more" if len(found) > TOLD_AT_MOST else ""
-    return Trouble(
-        "UnsafeCrdChange",
-        f"Objects that are stored may break, or those who write them: {'; '.join(found[:TOLD_AT_MOST])}{more}.",
-        "See that no object is affected and ask again with --allow-unsafe-crds (`unsafe_crds` in the API); a rollback "
-        "does not take CRDs back.",
     )
+
+
+def unsafe_trouble(verdicts: Sequence[CrdVerdict]) -> Trouble | None:
+    """Why the change must not go on, unless somebody has said that it may all the same."""
+    found = unsafe_crd_change(unsafe_changes(verdicts))
+    return Trouble(found.id, found.message, found.remedy) if found else None

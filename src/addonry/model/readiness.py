@@ -68,6 +68,8 @@ class Facts:
     """What the component requires and the cluster does not have."""
     required_by: tuple[ComponentName, ...] = ()
     """Installed components that require this one."""
+    unsafe_crds: tuple[str, ...] = ()
+    """What the CRDs of the version asked about would break; known only to who has asked the cluster for it."""
     surroundings: Surroundings = field(default_factory=Surroundings)
     waivers: tuple[Waiver, ...] = ()
     """All of the cluster's, expired ones too."""

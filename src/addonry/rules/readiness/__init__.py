@@ -16,6 +16,7 @@ from addonry.model.tasks import TaskKind
 from addonry.rules.offers import find_offer, next_offer
 from addonry.rules.readiness.apis import (
     apis_are_served,
+    crds_stay_safe,
     fits_next_kubernetes,
     release_apis_are_there,
     release_apis_will_stay,
@@ -151,6 +152,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     workloads_are_healthy,
     own_api_answers,
     apis_are_served,
+    crds_stay_safe,
     release_apis_are_there,
     values_are_valid,
     settings_are_understood,

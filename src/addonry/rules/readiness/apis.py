@@ -6,12 +6,16 @@ doitintl/kube-no-trouble#309). Of live objects the API server itself counts who 
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from addonry.model.catalog import Offer
 from addonry.model.readiness import Blocker, Facts, Severity
 from addonry.rules.offers import find_offer, misfits
 from addonry.rules.removed_apis import GUIDE, Requested, minor_number, removal_of
 from addonry.rules.versions import minor_after, minor_of
+
+TOLD_AT_MOST: Final = 5
+"""Of the changes of CRDs, how many a message has room for."""
 
 
 def apis_are_served(facts: Facts, _target: Offer | None) -> Blocker | None:
@@ -71,6 +75,25 @@ def release_apis_will_stay(facts: Facts, _target: Offer | None) -> Blocker | Non
             *(f"{kind} -> {removal.successor or 'nothing replaces it'}" for kind, removal in going.items()),
             GUIDE,
         ),
+    )
+
+
+def crds_stay_safe(facts: Facts, _target: Offer | None) -> Blocker | None:
+    """The CRDs of the new version break nothing that is stored, and nobody who writes it."""
+    return unsafe_crd_change(facts.unsafe_crds)
+
+
+def unsafe_crd_change(changes: tuple[str, ...]) -> Blocker | None:
+    """The finding about these changes of CRDs; the same for a check, a plan and a task."""
+    if not changes:
+        return None
+    more = f"; and {len(changes) - TOLD_AT_MOST} more" if len(changes) > TOLD_AT_MOST else ""
+    return Blocker(
+        "UnsafeCrdChange",
+        f"Objects that are stored may break, or those who write them: {'; '.join(changes[:TOLD_AT_MOST])}{more}.",
+        "See that no object is affected and ask again with --allow-unsafe-crds (`unsafe_crds` in the API); a rollback "
+        "does not take CRDs back.",
+        evidence=changes,
     )
 
 

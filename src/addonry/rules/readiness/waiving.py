@@ -77,6 +77,7 @@ NEVER: Final = frozenset(
         "Required",
         "RightsMissing",
         "TaskRunning",
+        "UnsafeCrdChange",  # the change itself is told that it may
         "VersionChanged",
         "WaiverExpired",
         "RemovedApiRequested",  # of the cluster: nothing is weighed by it
