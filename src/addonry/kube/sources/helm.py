@@ -332,9 +332,10 @@ class _Judge:
 
         verdicts = await asyncio.gather(*(one(each) for each in objects))
         if refused := [words for _, words in verdicts if words]:
+            told = "; ".join(each.rstrip(".") for each in refused[:_TOLD])
             more = f"; and {len(refused) - _TOLD} more" if len(refused) > _TOLD else ""
             raise ClusterRejected(
-                "The API server refuses what the chart would send: " + "; ".join(refused[:_TOLD]) + more,
+                f"The API server refuses what the chart would send: {told}{more}.",
                 remedy="Correct the values, or choose another version of the chart.",
             )
         return len(objects), [conflict for found, _ in verdicts for conflict in found]
