@@ -136,6 +136,10 @@ def invalid_options(kind: str, reason: str, message: str, field: str) -> ApiErro
     )
 
 
+def no_number(text: str) -> ApiError:
+    return bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+
+
 def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequest", message)
 

@@ -23,8 +23,8 @@ from addonry.simulator.errors import ApiError
 from addonry.simulator.messages import JSON, Request, Response, json_response, text_response
 from addonry.simulator.metrics import Metrics
 from addonry.simulator.negotiation import PROTOBUF, YAML, Form, as_asked, form_of
-from addonry.simulator.objects import DecodeError, decode
-from addonry.simulator.resources import Resource, Served
+from addonry.simulator.objects import DecodeError, cannot_be_handled, check_types, decode
+from addonry.simulator.resources import Resource, Served, Subresource
 from addonry.simulator.reviews import REVIEWS
 from addonry.simulator.routing import Route
 from addonry.simulator.storage import Object, ObjectKey, Store
@@ -263,7 +263,7 @@ class Api:
             raise errors.method_not_allowed()
         key = ObjectKey(resource.key, route.namespace if resource.namespaced else "", route.name)
         if sub.name in ACTIONS:
-            return self._act(request, resource, key, sub.name)
+            return self._act(request, resource, key, sub)
         match sub.name, verb:
             case "scale", "get":
                 return json_response(self._writer.scale(resource, key))
@@ -279,17 +279,19 @@ class Api:
                 written = self._writer.replace(resource, key, body, _options(request), sub.name)
                 return self._shown(request, resource, written.obj, 200, written.warnings)
 
-    def _act(self, request: Request, resource: Resource, key: ObjectKey, name: str) -> Response:
+    def _act(self, request: Request, resource: Resource, key: ObjectKey, sub: Subresource) -> Response:
         record = self._store.get(key)
         if record is None:
             raise errors.not_found(resource, key.name)
         body = self._body(request, resource) if request.body else {}
-        options = _merged_delete_options(_mapping(body.get("deleteOptions")), request.query)
-        return ACTIONS[name](self._around, Call(request, resource, record, body, _options(request), options))
+        self._check_types(body, sub.group_version or "v1", sub.kind)
+        options = self._deletion(body.get("deleteOptions"), request)
+        return ACTIONS[sub.name](self._around, Call(request, resource, record, body, _options(request), options))
 
     def _review(self, request: Request, resource: Resource, who: Identity) -> Response:
         """Who am I, and what may I or somebody else."""
         body = self._body(request, resource)
+        self._check_types(body, resource.api_version, resource.kind)
         head: Object = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
         answer = head | REVIEWS[resource.plural](
             {**body, "kind": resource.kind}, who, self._authorizer, self._around.users
@@ -326,7 +328,17 @@ class Api:
         if request.body:
             is_protobuf = request.content_type == PROTOBUF
             body = _read_protobuf(request.body, resource) if is_protobuf else _read_yaml(request.body)
-        return _merged_delete_options(body if isinstance(body, dict) else {}, request.query)
+        return self._deletion(body, request)
+
+    def _deletion(self, sent: Any, request: Request) -> DeleteOptions:
+        options = _mapping(sent)
+        self._check_types(options, "v1", "DeleteOptions")
+        return _merged_delete_options(options, request.query)
+
+    def _check_types(self, sent: Mapping[str, Any], api_version: str, kind: str) -> None:
+        """400 for a body that does not decode as *kind*."""
+        if problems := check_types(dict(sent), self._writer.schemas.of(api_version, kind)):
+            raise errors.bad_request(cannot_be_handled({"kind": kind, "apiVersion": api_version}, problems[0]))
 
     def _shown(
         self, request: Request, resource: Resource, obj: Object, status: int, warnings: tuple[str, ...]
@@ -412,10 +424,14 @@ def _merged_delete_options(body: Mapping[str, Any], query: Mapping[str, str]) ->
         said = f'Unsupported value: "{policy}": supported values: {listed}'
         raise errors.invalid_options("DeleteOptions", "FieldValueNotSupported", said, "propagationPolicy")
     grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+    try:
+        seconds = None if grace is None else int(grace)
+    except ValueError:
+        raise errors.no_number(grace) from None
     preconditions = body.get("preconditions") or {}
     return DeleteOptions(
         policy=policy or "Background",
-        grace=None if grace is None else int(grace),
+        grace=seconds,
         uid=preconditions.get("uid") or "",
         resource_version=preconditions.get("resourceVersion") or "",
         dry_run=bool(body.get("dryRun")) or query.get("dryRun") == "All",

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from addonry.simulator import errors
 from addonry.simulator.life.pods import Fate, fate_of
+from addonry.simulator.messages import is_number
 
 ANNOTATION: Final = "simulated-log"
 _CRASHED: Final = "loading configuration\nfatal: cannot start: invalid configuration\n"
@@ -92,7 +93,7 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name, "")
     if not text:
         return None
-    if not text.isdigit():
+    if not is_number(text):
         said = f'Invalid value: "{text}": must be a whole number that is not negative'
         raise errors.invalid_options("PodLogOptions", "FieldValueInvalid", said, name)
     return int(text)

@@ -80,6 +80,11 @@ class Response:
     stream: AsyncIterator[bytes] | None = None
 
 
+def is_number(text: str) -> bool:
+    """Whether a query parameter is a whole number that is not negative; Python alone would take digits of any script."""
+    return text.isascii() and text.isdigit()
+
+
 def json_response(value: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     return Response(status, _encode(value), headers=headers)
 

@@ -21,7 +21,9 @@ from addonry.simulator.storage import Object, Record, Store
 from addonry.simulator.users import Users
 from addonry.simulator.writing import DeleteOptions, WriteOptions, Writer
 
-_LONGEST_TOKEN: Final = 3600
+_USUAL_TOKEN: Final = 3600
+_SHORTEST_TOKEN: Final = 600
+_LONGEST_TOKEN: Final = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,13 @@ def _token(around: Surroundings, call: Call) -> Response:
     """A token with which its bearer is the service account."""
     namespace, name = call.record.key.namespace, call.record.key.name
     asked = call.body.get("spec") or {}
-    seconds = int(asked.get("expirationSeconds") or _LONGEST_TOKEN)
+    given = asked.get("expirationSeconds")
+    seconds = _USUAL_TOKEN if given is None else int(given)
+    if not _SHORTEST_TOKEN <= seconds <= _LONGEST_TOKEN:
+        less = seconds < _SHORTEST_TOKEN
+        limit = "less than 10 minutes" if less else "larger than 2^32 seconds"
+        said = f"Invalid value: {seconds}: may not specify a duration {limit}"
+        raise errors.invalid(_TOKEN_REQUEST, "", [("FieldValueInvalid", said, "spec.expirationSeconds")])
     now = around.clock.now()
     groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
     token = "" if call.options.dry_run else around.users.add(f"system:serviceaccount:{namespace}:{name}", groups)
@@ -122,6 +130,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "token": _token,
 }
 
+_TOKEN_REQUEST: Final = Resource(
+    "authentication.k8s.io", "v1", "TokenRequest", "tokenrequests", "tokenrequest", namespaced=True
+)
 _BINDING: Final = Resource("", "v1", "Binding", "bindings", "binding", namespaced=True)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ import msgspec
 
 from addonry.simulator import errors, selectors, tables
 from addonry.simulator.clock import Clock, Timer
+from addonry.simulator.messages import is_number
 from addonry.simulator.negotiation import Form
 from addonry.simulator.resources import Resource
 from addonry.simulator.storage import Change, ChangeType, Expired, Record, Store
@@ -149,7 +149,7 @@ class _Page:
             found = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
             namespace, _, name = found["start"].rstrip("\u0000").partition("/")
             return cls(int(found["rv"]), (namespace, name))
-        except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+        except (ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise errors.bad_request(f"invalid continue token: continue key is not valid: {error}") from error
 
 
@@ -179,7 +179,7 @@ def _limit(query: Mapping[str, str]) -> int:
     try:
         return int(text or 0)
     except ValueError:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+        raise errors.no_number(text) from None
 
 
 def _check_list_version(newest: int, query: Mapping[str, str]) -> None:
@@ -188,7 +188,7 @@ def _check_list_version(newest: int, query: Mapping[str, str]) -> None:
         raise _forbidden_match("resourceVersionMatch is forbidden unless resourceVersion is provided")
     if not text:
         return
-    if not text.isdigit():
+    if not is_number(text):
         said = f'invalid resource version: resourceVersion: Invalid value: "{text}": {_unparsed(text)}'
         raise errors.bad_request(said)
     if int(text) > newest:
@@ -226,7 +226,7 @@ def watch(
     if wants_initial and query.get("resourceVersionMatch") != "NotOlderThan":
         raise _forbidden_match("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
     version = query.get("resourceVersion", "")
-    if version and not version.isdigit():
+    if version and not is_number(version):
         said = f'resourceVersion: Invalid value: "{version}": {_unparsed(version)}'
         raise errors.ApiError(500, "", said)
     stream = _Watch(store, clock, selection, form, include=query.get("includeObject", "Metadata"))
@@ -362,4 +362,4 @@ def _seconds(query: Mapping[str, str]) -> float:
     try:
         return float(int(text)) if text and int(text) > 0 else _WATCH_SECONDS
     except ValueError:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+        raise errors.no_number(text) from None

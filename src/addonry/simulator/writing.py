@@ -24,6 +24,7 @@ from addonry.simulator.objects import (
     TypeSchema,
     apply,
     apply_defaults,
+    cannot_be_handled,
     check_custom,
     check_immutable,
     check_required,
@@ -190,6 +191,10 @@ class Writer:
             after = self._applied_scale(before, _object(body), schema, options)
         else:
             new = _object(body) if not content_type else self._patched(_SCALE, before, body, content_type)
+            if problems := check_types(new, schema):
+                if content_type:
+                    raise errors.invalid_patch(new, problems[0])
+                raise errors.bad_request(cannot_be_handled({**new, "kind": "Scale"}, problems[0]))
             metadata = {**before["metadata"], **(new.get("metadata") or {})}
             if metadata.get("resourceVersion") != before["metadata"]["resourceVersion"]:
                 raise errors.modified(resource, key.name)
@@ -294,7 +299,8 @@ class Writer:
     def _accept(self, resource: Resource, obj: Any, options: WriteOptions) -> tuple[Object, tuple[str, ...]]:
         """The body of a POST or PUT in the form it is stored in."""
         _check_kind(resource, obj)
-        obj = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
+        head = {"kind": resource.kind, "apiVersion": resource.api_version}
+        obj = {**head, **obj, **head}
         obj.setdefault("metadata", {})
         schema = self.schema_of(resource)
         if schema is None:
@@ -590,6 +596,12 @@ def _check_kind(resource: Resource, obj: Any) -> None:
             f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
             "json parse error: the body is not an object"
         )
+    for member in ("kind", "apiVersion"):
+        if not isinstance(obj.get(member, ""), str | None):
+            raise errors.bad_request(
+                f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
+                f"json parse error: cannot unmarshal into Go struct field .{member} of type string"
+            )
     kind, api_version = obj.get("kind") or resource.kind, obj.get("apiVersion") or resource.api_version
     if kind != resource.kind:
         version = str(api_version).rpartition("/")[2]
@@ -634,6 +646,8 @@ def _limited_to(resource: Resource, live: Object, new: Object, subresource: str)
         if subresource == "finalize":
             return {**live, "spec": new.get("spec", {}), "metadata": kept}
         part = {"status": new["status"]} if "status" in new else {}
+        if not part and not resource.is_custom:
+            part = {"status": {}}  # a struct, which Go cannot leave out
         return {**{k: v for k, v in live.items() if k != "status"}, "metadata": kept, **part}
     limited = {**new, "metadata": metadata}
     if resource.subresource("status"):

@@ -60,10 +60,10 @@ def json_patch(doc: Json, ops: Sequence[Mapping[str, Any]]) -> Json:
             raise _bad_request(
                 f"error decoding patch: json: cannot unmarshal {_go_kind(op)} into Go value of type handlers.jsonPatchOp"
             )
-        apply_one = _OPERATIONS.get(op.get("op", ""))
-        if apply_one is None:
+        name = op.get("op")
+        if not isinstance(name, str) or name not in _OPERATIONS:
             raise _unprocessable()
-        doc = apply_one(doc, op)
+        doc = _OPERATIONS[name](doc, op)
     return doc
 
 

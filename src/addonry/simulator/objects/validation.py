@@ -622,6 +622,9 @@ def _custom_resource_definition(obj: Object) -> Iterator[FieldError]:
     for member in ("plural", "kind"):
         if not _at(spec, "names", member):
             yield required(f"spec.names.{member}")
+    for index, version in enumerate(spec.get("versions") or ()):
+        if not (version or {}).get("name"):  # null in a list is a version of which nothing is said
+            yield required(f"spec.versions[{index}].name")
     if sum(bool(version.get("storage")) for _, version in _maps(spec.get("versions"))) != 1:
         yield invalid(
             "spec.versions", spec.get("versions") or [], "must have exactly one version marked as storage version"
