@@ -83,7 +83,7 @@ def test_a_cluster_role_holds_everywhere_or_where_it_is_bound(client, jane):
     assert jane("GET", "/api/v1/namespaces/kube-system/secrets").status == 403
     bind(client, {"kind": "ClusterRole", "name": "cluster-admin"}, to="jane", namespace="")
     assert jane("GET", "/api/v1/namespaces/kube-system/secrets").status == 200
-    assert jane("GET", "/metrics").status == 404
+    assert jane("GET", "/metrics").status == 200
 
 
 def test_an_aggregated_role_has_the_rules_of_its_parts(client, jane):
