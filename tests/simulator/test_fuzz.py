@@ -155,10 +155,10 @@ def answered(door: Door, method: str, target: str, body: bytes | None = None, **
     status, answer = door.send(method, target, body, {name.replace("_", "-"): value for name, value in headers.items()})
     if status == 500:
         # So the real server answers where its patching or watching code fails on what was sent: without a reason.
-        assert "reason" not in json.loads(answer), answer
+        assert b"InternalError" not in answer, answer  # whatever the answer is encoded in
         return
     if status == 504:
-        assert "Too large resource version" in json.loads(answer)["message"]
+        assert b"Too large resource version" in answer
         return
     assert 200 <= status < 500, (status, answer)
     if status >= 400 and answer[:1] == b"{":
@@ -478,3 +478,27 @@ def test_an_action_asked_for_with_any_body_is_answered(door: Door, path: str, se
         answered(door, "POST", path + query, body, Content_Type=content_type)
 
     acts()
+
+
+DEFAULT = "/api/v1/namespaces/default"
+TOKEN = f"{DEFAULT}/serviceaccounts/default/token"
+FOUND = [
+    ("DELETE", f"{DEFAULT}/configmaps/x", {"gracePeriodSeconds": []}, JSON, 400),
+    ("DELETE", f"{DEFAULT}/configmaps/x?gracePeriodSeconds=x", None, JSON, 400),
+    ("PATCH", f"{DEFAULT}/configmaps/x", [{"op": [], "path": "/data"}], PATCHES[0], 422),
+    ("PUT", "/apis/apps/v1/namespaces/default/deployments/x/scale", {"spec": "r"}, JSON, 400),
+    ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"spec": True}, JSON, 400),
+    ("POST", "/apis/example.com/v1/namespaces/default/widgets", {"apiVersion": []}, JSON, 400),
+    ("POST", TOKEN, {"spec": "soon"}, JSON, 400),
+    ("POST", TOKEN, {"spec": {"expirationSeconds": 2**62}}, JSON, 422),
+    ("GET", f"{DEFAULT}/pods?resourceVersion=%C2%B2", None, JSON, 400),
+    ("GET", f"{DEFAULT}/pods?continue=eyJydiI6SW5maW5pdHksInN0YXJ0IjoiIn0", None, JSON, 400),
+]
+
+
+@pytest.mark.parametrize(("method", "target", "body", "content_type", "expected"), FOUND)
+def test_what_the_fuzzers_found_is_refused(
+    door: Door, method: str, target: str, body: Any, content_type: str, expected: int
+) -> None:
+    status, answer = door.send(method, target, None if body is None else as_json(body), of(content_type))
+    assert (status, json.loads(answer)["code"]) == (expected, expected), answer
