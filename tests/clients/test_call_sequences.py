@@ -5,7 +5,6 @@ Neither runs here (they are Go programs); what they send and what they make of t
 """
 
 import http.client
-import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
+from uuid import uuid4
 
 import pytest
 
@@ -42,9 +42,6 @@ class Go:
     host: str
     key: tuple[str, str]
 
-    def __post_init__(self) -> None:
-        self._numbers = itertools.count()
-
     def call(self, method: str, path: str, *, query: dict[str, str] | None = None, body: Any = None) -> Any:
         """The decoded answer. Raises Gone, ServerError."""
         content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
@@ -66,7 +63,7 @@ class Go:
             key_id=self.key[0],
             secret=self.key[1],
             now=datetime.now(UTC),
-            nonce=f"{id(self):x}-{next(self._numbers)}",
+            nonce=uuid4().hex,
         )
         connection = http.client.HTTPConnection(self.host, timeout=10)
         try:

@@ -277,7 +277,8 @@ def test_kubectl_meets_what_was_asked_for(kubectl, client, cluster):
     assert "Unauthorized" in kubectl("get", "cm", "a", fails=True)
     cluster.trouble.recover()
     cluster.trouble.hang()
-    assert "exceeded while awaiting headers" in kubectl("get", "cm", "a", "--request-timeout=1s", fails=True)
+    # Which of two clocks of Go's client rings first decides on the rest of its words.
+    assert "exceeded" in kubectl("get", "cm", "a", "--request-timeout=1s", fails=True)
     cluster.trouble.recover()
     cluster.trouble.refuse()
     assert "EOF" in kubectl("get", "cm", "a", fails=True)

@@ -152,7 +152,10 @@ class SqlStore:
             _save_cluster(connection, cluster)
             connection.execute(queries.SAVE_SURROUNDINGS, {"which": cluster.id, "surroundings": told})
             later = {"which": cluster.id, "scan": cluster.scanned_at}
-            kept = set(connection.execute(queries.SEEN_LATER, later).scalars()) if cluster.scanned_at else set()
+            kept: set[str] = set()
+            if cluster.scanned_at:
+                for statement in (queries.SEEN_LATER, queries.GOING):
+                    kept |= set(connection.execute(statement, later).scalars())
             connection.execute(queries.DROP_COMPONENTS, {"which": cluster.id, "kept": sorted(kept)})
             new = [row for row in rows if row["name"] not in kept]
             if new:

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, case, delete, func, insert, select, true, update
+from sqlalchemy import bindparam, case, delete, func, insert, or_, select, true, update
 
-from addonry.model.tasks import LIVE, Status
+from addonry.model.tasks import LIVE, Status, TaskKind
 from addonry.store import tables as t
 
 _LIVE: Final = sorted(LIVE)
@@ -66,6 +66,12 @@ COMPONENTS: Final = select(t.component).where(t.component.c.cluster == bindparam
 SEEN_LATER: Final = select(t.component.c.name).where(
     t.component.c.cluster == bindparam("which"), t.component.c.observed_at > bindparam("scan")
 )
+GOING: Final = select(t.change.c.component).where(
+    t.change.c.cluster == bindparam("which"),
+    t.change.c.kind == TaskKind.UNINSTALL,
+    or_(t.change.c.finished_at.is_(None), t.change.c.finished_at >= bindparam("scan")),
+)
+"""Components whose uninstall had not ended when a scan began: what that saw of them may be gone since."""
 DROP_COMPONENTS: Final = delete(t.component).where(
     t.component.c.cluster == bindparam("which"), t.component.c.name.not_in(bindparam("kept", expanding=True))
 )

@@ -205,6 +205,21 @@ class TestComponents:
         await registered.save_inventory(a_cluster(scanned_at=NOW), [a_component("1.0.0")], Surroundings())
         assert await registered.components(a_cluster().id) == (looked, added)
 
+    async def test_a_scan_that_began_before_an_uninstall_ended_does_not_bring_it_back(self, registered: Store) -> None:
+        """What the scan saw is gone since; without this, it would be listed until the next one."""
+        going = a_task(a_change(kind=TaskKind.UNINSTALL), kind=TaskKind.UNINSTALL)
+        await registered.submit(going, [], nothing)
+        await registered.save_inventory(a_cluster(scanned_at=NOW), [a_component()], Surroundings())
+        assert await registered.components(a_cluster().id) == ()
+        mine = await registered.claim(going.id, run=1, claim="a")
+        assert mine
+        ended = replace(mine.change, status=Status.SUCCESS, finished_at=NOW + timedelta(seconds=5))
+        assert await registered.save(replace(mine, changes=(ended,), status=Status.SUCCESS), claim="a")
+        for seconds, seen in ((4, ()), (6, (a_component(),))):
+            scan = a_cluster(scanned_at=NOW + timedelta(seconds=seconds))
+            await registered.save_inventory(scan, [a_component()], Surroundings())
+            assert await registered.components(a_cluster().id) == seen, "installed again since, it is there again"
+
     async def test_a_component_that_went_away_is_dropped(self, registered: Store) -> None:
         await registered.save_component(a_cluster().id, a_component())
         await registered.drop_component(a_cluster().id, a_component().name)
