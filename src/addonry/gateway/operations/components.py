@@ -487,22 +487,6 @@ def _instance(name: str, status: ComponentStatus) -> Instance:
 # Addonry's own
 
 
-class ComponentTask(TypedDict):
-    """The newest task of a component."""
-
-    task_id: str
-    task_type: str
-    state: str
-    status: str
-    percent: int
-    from_version: str
-    to_version: str
-    created_at: str
-    finished_at: str
-    message: str
-    stall: str
-
-
 class Components(TypedDict):
     """The components of a cluster."""
 
