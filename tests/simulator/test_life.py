@@ -234,6 +234,33 @@ def test_foreground_deletion_waits_for_dependents_and_orphans_are_left(client):
     assert [s["metadata"].get("ownerReferences") for s in sets] == [None]
 
 
+def test_a_namespace_that_waits_says_what_holds_it(stepped):
+    simulator, client = stepped
+    client.post("/api/v1/namespaces", {"metadata": {"name": "tools"}})
+    held = config_map("held") | {"metadata": {"name": "held", "finalizers": ["example.com/hold"]}}
+    client.post("/api/v1/namespaces/tools/configmaps", held)
+    client.delete("/api/v1/namespaces/tools")
+    simulator.advance(1)
+    assert "deletionTimestamp" not in client.get("/api/v1/namespaces/tools/configmaps/held")["metadata"]
+    simulator.advance(5)
+    conditions = {c["type"]: c for c in client.get("/api/v1/namespaces/tools")["status"]["conditions"]}
+    assert len(conditions) == 5
+    assert conditions["NamespaceContentRemaining"]["message"] == (
+        "Some resources are remaining: configmaps. has 1 resource instances"
+    )
+    assert conditions["NamespaceFinalizersRemaining"]["message"].endswith("example.com/hold in 1 resource instances")
+    client.merge("/api/v1/namespaces/tools/configmaps/held", {"metadata": {"finalizers": None}})
+    simulator.advance(1)
+    assert client("GET", "/api/v1/namespaces/tools").status == 404
+
+
+@pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])
+def test_a_namespace_that_a_cluster_needs_stays(client, name):
+    refused = client("DELETE", f"/api/v1/namespaces/{name}")
+    assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+    assert refused.body["message"] == f'namespaces "{name}" is forbidden: this namespace may not be deleted'
+
+
 def test_a_namespace_takes_everything_in_it_along(client):
     client.post("/api/v1/namespaces", {"metadata": {"name": "tools"}})
     client.post("/api/v1/namespaces/tools/configmaps", config_map("a"))

@@ -133,3 +133,36 @@ def test_an_autoscaler_without_its_target_says_so(stepped):
     client.post(AUTOSCALERS, autoscaler())
     simulator.advance(20)
     assert verdicts(client.get(f"{AUTOSCALERS}/web")) == {"AbleToScale": ("False", "FailedGetScale")}
+
+
+def test_an_autoscaler_has_another_form_in_autoscaling_v1(client):
+    client.post(AUTOSCALERS, autoscaler(behavior={"scaleDown": {"stabilizationWindowSeconds": 60}}))
+    older = AUTOSCALERS.replace("/v2/", "/v1/")
+    shown = client.get(f"{older}/web")
+    assert shown["spec"]["targetCPUUtilizationPercentage"] == 50
+    assert "metrics" not in shown["spec"]
+    assert client.get(older)["items"][0]["spec"] == shown["spec"]
+    client.merge(f"{older}/web", {"spec": {"targetCPUUtilizationPercentage": 70}})
+    kept = client.get(f"{AUTOSCALERS}/web")
+    assert kept["spec"]["metrics"][0]["resource"]["target"] == {"type": "Utilization", "averageUtilization": 70}
+    assert kept["spec"]["behavior"] == {"scaleDown": {"stabilizationWindowSeconds": 60}}
+    assert "annotations" not in kept["metadata"]
+
+
+def test_metrics_that_autoscaling_v1_cannot_say_survive_it(client):
+    target = {"type": "AverageValue", "averageValue": "10"}
+    pods = {"type": "Pods", "pods": {"metric": {"name": "requests"}, "target": target}}
+    client.post(AUTOSCALERS, autoscaler(metrics=[pods]))
+    older = AUTOSCALERS.replace("/v2/", "/v1/")
+    assert client.merge(f"{older}/web", {"spec": {"maxReplicas": 9}})["spec"]["maxReplicas"] == 9
+    assert client.get(f"{AUTOSCALERS}/web")["spec"]["metrics"] == [pods]
+
+
+def test_an_autoscaler_without_sense_is_refused(client):
+    reference = {"kind": "Deployment", "name": "web"}
+    refused = client("POST", AUTOSCALERS, autoscaler(minReplicas=5, maxReplicas=2, scaleTargetRef=reference))
+    assert refused.status == 422
+    assert [cause["field"] for cause in refused.body["details"]["causes"]] == [
+        "spec.maxReplicas",
+        "spec.scaleTargetRef.apiVersion",
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from typing import Any, Final
 
 from addonry.simulator.resources import ResourceKey
@@ -204,7 +205,7 @@ def _definition(obj: Object, _: Store) -> None:
 
 def _status(**first: Any) -> Callable[[Object, Store], None]:
     def set_status(obj: Object, _: Store) -> None:
-        obj["status"] = dict(first)
+        obj["status"] = deepcopy(first)
 
     return set_status
 
@@ -217,6 +218,18 @@ ON_CREATE: Final[Mapping[ResourceKey, Callable[[Object, Store], None]]] = {
     ResourceKey("batch", "jobs"): _job,
     ResourceKey("apiextensions.k8s.io", "customresourcedefinitions"): _definition,
     ResourceKey("", "resourcequotas"): _status(),
+    ResourceKey("", "replicationcontrollers"): _status(replicas=0),
+    ResourceKey("admissionregistration.k8s.io", "validatingadmissionpolicies"): _status(),
+    ResourceKey("apiregistration.k8s.io", "apiservices"): _status(),
+    ResourceKey("autoscaling", "horizontalpodautoscalers"): _status(desiredReplicas=0, currentMetrics=None),
+    ResourceKey("batch", "cronjobs"): _status(),
+    ResourceKey("certificates.k8s.io", "certificatesigningrequests"): _status(),
+    ResourceKey("flowcontrol.apiserver.k8s.io", "flowschemas"): _status(),
+    ResourceKey("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): _status(),
+    ResourceKey("networking.k8s.io", "ingresses"): _status(loadBalancer={}),
+    ResourceKey("networking.k8s.io", "servicecidrs"): _status(),
+    ResourceKey("resource.k8s.io", "resourceclaims"): _status(),
+    ResourceKey("storage.k8s.io", "volumeattachments"): _status(attached=False),
     ResourceKey("policy", "poddisruptionbudgets"): _status(
         disruptionsAllowed=0, currentHealthy=0, desiredHealthy=0, expectedPods=0
     ),

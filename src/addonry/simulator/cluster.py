@@ -10,11 +10,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from addonry.simulator import routing, watching
+from addonry.simulator.aggregation import aggregated
 from addonry.simulator.clock import Clock
 from addonry.simulator.discovery import Discovery
 from addonry.simulator.errors import ApiError
@@ -113,7 +115,9 @@ class SimulatedCluster:
         self._served = Served(kubernetes_version)
         self._writer = Writer(self._store, self._served, schemas, clock)
         address = server.partition("//")[2].partition("/")[0]
-        discovery = Discovery(self._served, schemas, self._writer.schema_of, address=address)
+        discovery = Discovery(
+            self._served, schemas, self._writer.schema_of, partial(aggregated, self._store), address=address
+        )
         self._api = Api(
             store=self._store,
             served=self._served,

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
+from addonry.simulator.aggregation import Aggregated
 from addonry.simulator.messages import JSON, TEXT, Request, Response, json_response
 from addonry.simulator.objects import Schemas, TypeSchema
 from addonry.simulator.resources import Resource, Served
@@ -31,9 +32,18 @@ SchemaOf = Callable[[Resource], TypeSchema | None]
 class Discovery:
     """The discovery documents of one cluster."""
 
-    def __init__(self, served: Served, schemas: Schemas, schema_of: SchemaOf, *, address: str = "") -> None:
+    def __init__(
+        self,
+        served: Served,
+        schemas: Schemas,
+        schema_of: SchemaOf,
+        aggregated: Callable[[], tuple[Aggregated, ...]],
+        *,
+        address: str = "",
+    ) -> None:
         self._served, self._schemas, self._schema_of, self._address = served, schemas, schema_of, address
-        self._kept: dict[str, tuple[int, bytes]] = {}
+        self._aggregated_apis = aggregated
+        self._kept: dict[str, tuple[tuple[int, str], bytes]] = {}
 
     # ------------------------------------------------------------------ answers
 
@@ -56,11 +66,13 @@ class Discovery:
         if _wants_aggregated(request):
             return self._aggregated(request, core=False)
         groups = [_group(group, versions) for group, versions in self._served.groups().items() if group]
+        groups += [_group(group, versions) for group, versions in self._elsewhere().items()]
         return json_response({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 
     def group(self, name: str) -> Response | None:
         """`/apis/GROUP`; None when there is none of that name."""
-        versions = self._served.groups().get(name) if name else None
+        here: Mapping[str, Iterable[str]] = self._served.groups()
+        versions = (here.get(name) or self._elsewhere().get(name)) if name else None
         if versions is None:
             return None
         return json_response({"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)})
@@ -104,6 +116,13 @@ class Discovery:
 
     # ------------------------------------------------------------------ parts
 
+    def _elsewhere(self) -> dict[str, list[str]]:
+        """Group to versions of the APIs that other servers answer for."""
+        groups: dict[str, list[str]] = {}
+        for api in self._aggregated_apis():
+            groups.setdefault(api.group, []).append(api.version)
+        return groups
+
     def _aggregated(self, request: Request, *, core: bool) -> Response:
         def build() -> bytes:
             items = [
@@ -111,10 +130,20 @@ class Discovery:
                 for group, versions in self._served.groups().items()
                 if bool(group) is not core
             ]
+            # Nothing was ever learnt of them, so they have no resources.
+            items += [
+                {
+                    "metadata": {"name": group},
+                    "versions": [{"version": version, "freshness": "Stale"} for version in versions],
+                }
+                for group, versions in ({} if core else elsewhere).items()
+            ]
             head = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}}
             return _encode({**head, "items": items})
 
-        answer = _tagged(request, self._keep("api" if core else "apis", build), ("Cache-Control", "public"))
+        elsewhere = self._elsewhere()
+        kept = self._keep("api", build) if core else self._keep("apis", build, f"{elsewhere}")
+        answer = _tagged(request, kept, ("Cache-Control", "public"))
         return Response(answer.status, answer.body, _AGGREGATED, answer.headers)
 
     def _index(self) -> dict[str, dict[str, str]]:
@@ -154,11 +183,11 @@ class Discovery:
                 todo += _references(shared[name])
         return {**needed, **components}
 
-    def _keep(self, name: str, build: Callable[[], bytes]) -> bytes:
-        """A document as built for the resources as they are now."""
-        kept = self._kept.get(name)
-        if kept is None or kept[0] != self._served.revision:
-            kept = self._kept[name] = (self._served.revision, build())
+    def _keep(self, name: str, build: Callable[[], bytes], more: str = "") -> bytes:
+        """A document as built for the resources as they are now, and for whatever *more* it depends on."""
+        kept, state = self._kept.get(name), (self._served.revision, more)
+        if kept is None or kept[0] != state:
+            kept = self._kept[name] = (state, build())
         return kept[1]
 
 
@@ -203,7 +232,7 @@ def _tagged(request: Request, body: bytes, *headers: tuple[str, str]) -> Respons
     return Response(200, body, JSON, headers)
 
 
-def _group(name: str, versions: Mapping[str, Any]) -> dict[str, Any]:
+def _group(name: str, versions: Iterable[str]) -> dict[str, Any]:
     listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
     return {"name": name, "versions": listed, "preferredVersion": listed[0]}
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from addonry.simulator import errors, routing, tables, watching
+from addonry.simulator import conversion, errors, routing, tables, watching
+from addonry.simulator.aggregation import answered_elsewhere
 from addonry.simulator.authorization import Attributes, Authorizer
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.discovery import Discovery, version_info
@@ -105,13 +106,20 @@ class Api:
             return text_response("404 page not found\n", 404)
         if not route.plural:
             found = self._discovery.version(route.group, route.version)
-            return found or text_response("404 page not found\n", 404)
+            return found or self._elsewhere(route) or text_response("404 page not found\n", 404)
         resource = self._served.find(route.group, route.version, route.plural)
         if resource is None:
+            if (answer := self._elsewhere(route)) is not None:
+                return answer
             if not self._served.has_group(route.group):
                 return text_response("404 page not found\n", 404)
             raise errors.no_such_resource()
         return self._resource(request, route, resource, ended, who)
+
+    def _elsewhere(self, route: Route) -> Response | None:
+        """The answer for an aggregated API; nothing answers for one that is available."""
+        api = answered_elsewhere(self._store, route.group, route.version)
+        return None if api is None or api.available else text_response("service unavailable\n", 503)
 
     def _admitted(self, request: Request, route: Route | None, who: Identity) -> Identity:
         """In whose name the request is carried out; 403 where that is not allowed."""
@@ -195,7 +203,7 @@ class Api:
             raise errors.not_found(resource, key.name)
         match form_of(request, is_custom=resource.is_custom):
             case Form.OBJECT:
-                return Response(200, record.encode(resource.api_version, resource.kind))
+                return Response(200, conversion.shown(resource, record).encode(resource.api_version, resource.kind))
             case Form.PARTIAL:
                 return json_response(tables.partial(record.decode()))
             case _:

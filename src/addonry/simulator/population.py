@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from addonry.simulator.aggregation import local_services
 from addonry.simulator.clock import timestamp
 from addonry.simulator.resources import Resource, built_in
 from addonry.simulator.roles import default_roles
 from addonry.simulator.storage import Object, Store, new_uid
+from addonry.simulator.versions import minor_of
 
 NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 DEFAULT_NODES: Final = 3
@@ -34,6 +36,8 @@ def populate(store: Store, *, now: datetime, kubernetes_version: str, nodes: int
             for number in range(nodes)
         ]
     for resource, obj in _first_objects(timestamp(now), nodes):
+        store.put(resource, obj)
+    for resource, obj in local_services(minor_of(kubernetes_version), timestamp(now)):
         store.put(resource, obj)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from addonry.simulator import errors, selectors, tables
+from addonry.simulator import conversion, errors, selectors, tables
 from addonry.simulator.clock import Clock, Timer
 from addonry.simulator.messages import is_number
 from addonry.simulator.negotiation import Form
@@ -106,6 +106,7 @@ def _list_body(
             return _encode({**head, "items": items})
         case _:
             head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
+            records = [conversion.shown(resource, record) for record in records]
             # Items of built-in lists carry no kind of their own, those of custom ones do.
             bodies = (
                 (r.encode(resource.api_version, resource.kind) for r in records)
@@ -330,7 +331,7 @@ class _Watch:
         resource = self._selection.resource
         match self._form:
             case Form.OBJECT:
-                return record.encode(resource.api_version, resource.kind)
+                return conversion.shown(resource, record).encode(resource.api_version, resource.kind)
             case Form.PARTIAL:
                 return _encode(tables.partial(record.decode()))
         row = tables.row_of(resource, record.decode(), self._clock.now(), include=self._include)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from addonry.simulator import admission, errors, quotas
+from addonry.simulator import admission, conversion, errors, quotas
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
 from addonry.simulator.objects import (
@@ -52,6 +52,8 @@ PATCH_TYPES: Final = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
 
 _NAMESPACES: Final = ResourceKey("", "namespaces")
 _NODES: Final = ResourceKey("", "nodes")
+# What NamespaceLifecycle keeps from deletion.
+_IMMORTAL: Final = ("default", "kube-system", "kube-public")
 _KEPT: Final = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 _decode = msgspec.json.Decoder().decode
 
@@ -156,6 +158,8 @@ class Writer:
 
     def delete(self, resource: Resource, key: ObjectKey, options: DeleteOptions) -> tuple[Object, bool]:
         """DELETE: the object as it is now or was last, and whether it is gone."""
+        if resource.key == _NAMESPACES and key.name in _IMMORTAL:
+            raise errors.forbidden(resource, key.name, "this namespace may not be deleted")
         record = self._existing(resource, key)
         obj = self.full(resource, record)
         if options.uid and options.uid != record.uid:
@@ -278,7 +282,8 @@ class Writer:
     @staticmethod
     def full(resource: Resource, record: Record) -> Object:
         """The object with kind and apiVersion."""
-        return {"kind": resource.kind, "apiVersion": resource.api_version, **record.decode()}
+        head = {"kind": resource.kind, "apiVersion": resource.api_version}
+        return {**head, **conversion.shown_object(resource, record.decode())}
 
     def schema_of(self, resource: Resource) -> TypeSchema | None:
         """What is known of the fields of the resource."""
@@ -405,7 +410,7 @@ class Writer:
             deleting = bool(existing.decode()["metadata"].get("deletionTimestamp"))
             raise errors.already_exists(resource, metadata["name"], being_deleted=deleting)
         if not options.dry_run:
-            self.store.put(resource, obj)
+            obj = self._kept(resource, obj)
         return Written(obj, created=True, warnings=warnings)
 
     # ------------------------------------------------------------------ update
@@ -451,7 +456,11 @@ class Writer:
         if is_due(resource, new):
             self.store.remove(ObjectKey(resource.key, new["metadata"].get("namespace", ""), name))
             return Written(new, warnings=warnings)
-        return Written(self.full(resource, self.store.put(resource, new)), warnings=warnings)
+        return Written(self._kept(resource, new), warnings=warnings)
+
+    def _kept(self, resource: Resource, obj: Object) -> Object:
+        """Store the object; it comes back with its version."""
+        return self.full(resource, self.store.put(resource, conversion.stored(resource, obj)))
 
     @staticmethod
     def _check_versions(resource: Resource, live: Object, new: Object) -> None:

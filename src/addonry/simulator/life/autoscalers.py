@@ -78,6 +78,7 @@ class Autoscalers:
         if wanted is None:
             why = _NO_METRICS.format(name=_metric(scaler))
             conditions.append(("ScalingActive", "False", "FailedGetResourceMetric", why))
+            status["currentMetrics"] = [{"type": ""} for _ in scaler["spec"].get("metrics") or ()] or None
             self._set(scaler, status, conditions)
             return
         found_it = (
@@ -101,7 +102,7 @@ class Autoscalers:
             made.append(
                 {"type": kind, "status": verdict, "lastTransitionTime": since, "reason": reason, "message": message}
             )
-        self._world.set_status(AUTOSCALERS, scaler, {**status, "currentMetrics": None, "conditions": made})
+        self._world.set_status(AUTOSCALERS, scaler, {"currentMetrics": None, **status, "conditions": made})
 
 
 def _wanted(scaler: Object, current: int) -> int | None:

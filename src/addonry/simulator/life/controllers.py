@@ -11,7 +11,7 @@ from typing import Final
 
 from addonry.simulator.clock import Clock, Timer
 from addonry.simulator.life.accounts import default_accounts, root_certificates
-from addonry.simulator.life.apiservices import ApiServices
+from addonry.simulator.life.apiservices import ApiServices, CustomApis
 from addonry.simulator.life.autoscalers import Autoscalers
 from addonry.simulator.life.crds import Definitions
 from addonry.simulator.life.cronjobs import CronJobs
@@ -70,6 +70,7 @@ class Life:
             Services(world),
             Endpoints(world),
             ApiServices(world),
+            CustomApis(world),
             Quotas(world),
             AggregatedRoles(world),
             default_accounts(world),

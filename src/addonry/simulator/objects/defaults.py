@@ -294,6 +294,14 @@ def _with_name_label(namespace: dict[str, Any]) -> dict[str, Any]:
     return {**namespace, "metadata": {**metadata, "labels": {**labels, _NAME_LABEL: name}}}
 
 
+def _with_a_metric(scaler: dict[str, Any]) -> dict[str, Any]:
+    spec = scaler.get("spec") or {}
+    if spec.get("metrics") or str(scaler.get("apiVersion")).endswith("/v1"):
+        return scaler
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
+    return {**scaler, "spec": {**spec, "metrics": [{"type": "Resource", "resource": cpu}]}}
+
+
 RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("", "Pod"): Rule(inside={"spec": _pod_spec(enableServiceLinks=True)}),
     ("", "PodTemplate"): Rule(inside={"template": _TEMPLATE}),
@@ -358,7 +366,7 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ),
     ("rbac.authorization.k8s.io", "RoleBinding"): _BINDING,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _BINDING,
-    ("autoscaling", "HorizontalPodAutoscaler"): _in_spec({"minReplicas": 1}),
+    ("autoscaling", "HorizontalPodAutoscaler"): Rule(inside={"spec": Rule({"minReplicas": 1})}, rewrite=_with_a_metric),
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): Rule(inside={"webhooks": _webhook()}),
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): Rule(
         inside={"webhooks": _webhook(reinvocationPolicy="Never")}

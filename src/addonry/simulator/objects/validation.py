@@ -593,6 +593,24 @@ def _service(obj: Object) -> Iterator[FieldError]:
         pairs.add(pair)
 
 
+def _autoscaler(obj: Object) -> Iterator[FieldError]:
+    spec = obj.get("spec") or {}
+    lowest, highest = spec.get("minReplicas", 1), spec.get("maxReplicas") or 0
+    if lowest < 1:
+        yield invalid("spec.minReplicas", lowest, "must be greater than or equal to 1")
+    if highest < 1:
+        yield invalid("spec.maxReplicas", highest, "must be greater than 0")
+    if highest < lowest:
+        yield invalid("spec.maxReplicas", highest, "must be greater than or equal to `minReplicas`")
+    target = spec.get("scaleTargetRef") or {}
+    for member in ("kind", "name"):
+        if not target.get(member):
+            yield required(f"spec.scaleTargetRef.{member}")
+    version = target.get("apiVersion") or ""
+    if "/" not in version and target.get("kind") != "ReplicationController":
+        yield invalid("spec.scaleTargetRef.apiVersion", version, "apiVersion must specify API group")
+
+
 def _data_keys(obj: Object) -> Iterator[FieldError]:
     for member in ("data", "binaryData"):
         for key in sorted(obj.get(member) or {}):
@@ -638,6 +656,7 @@ REQUIRED: Final[Mapping[tuple[str, str], tuple[Check, ...]]] = {
     ("apps", "ReplicaSet"): (_replicas, _selected, _template),
     ("apps", "StatefulSet"): (_replicas, _selected, _template),
     ("apps", "DaemonSet"): (_selected, _template),
+    ("autoscaling", "HorizontalPodAutoscaler"): (_autoscaler,),
     ("batch", "Job"): (_job_counts, _template, _job_restart_policy),
     ("batch", "CronJob"): (_cron_schedule,),
     ("", "Pod"): (_pod,),
