@@ -31,6 +31,7 @@ def test_an_object_is_stored_with_what_the_server_adds(client):
     assert "generation" not in metadata
 
 
+TWICE = b'{"metadata":{"name":"t"},"data":{"k":"1","k":"2"}}'
 REFUSALS = [
     ("create duplicate", "POST", "", config_map("a"), 409, 'configmaps "a" already exists'),
     ("missing object", "GET", "/none", None, 404, 'configmaps "none" not found'),
@@ -44,8 +45,10 @@ REFUSALS = [
     ("future version", "GET", "?resourceVersion=99999", None, 504, "Too large resource version"),
     ("no name", "POST", "", {"metadata": {}}, 422, "name or generateName is required"),
     ("bad name", "POST", "", config_map("Bad_Name"), 422, "a lowercase RFC 1123 subdomain"),
-    ("bad body", "POST", "", b"{not json", 400, "the object provided is unrecognized"),
-    ("list body", "POST", "", [1], 400, "the object provided is unrecognized"),
+    ("bad body", "POST", "", b"{not json", 400, "looking for beginning of object key string ({not json)"),
+    ("list body", "POST", "", [1], 400, "json: cannot unmarshal array into Go value of type struct { APIVersion"),
+    ("kind of a wrong type", "POST", "", {"kind": 1}, 400, "into Go struct field .kind of type string"),
+    ("member twice", "POST", "?fieldValidation=Strict", TWICE, 400, 'strict decoding error: duplicate field "data.k"'),
     ("wrong type", "POST", "", {**config_map("t"), "data": {"a": 1}}, 400, "cannot unmarshal number"),
     ("unknown dry run", "POST", "?dryRun=Some", config_map("d"), 422, 'supported values: "All"'),
 ]
@@ -61,6 +64,83 @@ def test_a_refusal_is_a_status_with_the_words_of_a_real_server(client, what, met
     assert answer.status == status
     assert answer.body["kind"] == "Status"
     assert message in answer.body["message"]
+
+
+def test_of_a_member_that_comes_twice_the_last_counts_with_a_warning(client):
+    answer = client("POST", CONFIG_MAPS, TWICE)
+    assert (answer.status, answer.body["data"]) == (201, {"k": "2"})
+    assert answer.headers["Warning"] == r'299 - "duplicate field \"data.k\""'
+
+
+YAML_FAULTS = [
+    ("a: [\n", "yaml: line 1: did not find expected node content (613a205b0a)"),
+    ("a: b: c\n", "yaml: mapping values are not allowed in this context (613a20623a20630a)"),
+    ("a: 1\nb: c: d\n", "yaml: line 2: mapping values are not allowed in this context"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), YAML_FAULTS)
+def test_what_is_no_yaml_is_refused_in_the_words_of_its_reader(client, text, said):
+    answer = client("POST", CONFIG_MAPS, text.encode(), "application/yaml")
+    assert answer.status == 400
+    assert said in answer.body["message"]
+
+
+PATCH_FAULTS = [
+    ("application/merge-patch+json", b"nope", 400, "error decoding patch: invalid character 'o' in literal null"),
+    ("application/merge-patch+json", b"[]", 400, "error decoding patch: json: cannot unmarshal array into Go value"),
+    ("application/strategic-merge-patch+json", b"garbage", 400, "invalid character 'g' looking for beginning of value"),
+    (
+        "application/strategic-merge-patch+json",
+        b'{"spec":"x"}',
+        422,
+        '"map[spec:x]": cannot restore struct from: string',
+    ),
+    (
+        "application/strategic-merge-patch+json",
+        b'{"spec":{"replicas":"x"}}',
+        422,
+        '"map[spec:map[replicas:x]]": cannot convert string to int32',
+    ),
+    (
+        "application/strategic-merge-patch+json",
+        b'{"spec":{"nope":1,"nope":2}}',
+        422,
+        '"map[spec:map[nope:2]]": strict decoding error: duplicate field "spec.nope", unknown field "spec.nope"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("content_type", "patch", "status", "said"), PATCH_FAULTS)
+def test_a_patch_that_cannot_be_used_is_refused(client, content_type, patch, status, said):
+    client.post(DEPLOYMENTS, deployment())
+    answer = client("PATCH", f"{DEPLOYMENTS}/web?fieldValidation=Strict", patch, content_type)
+    assert answer.status == status
+    assert said in answer.body["message"]
+
+
+def test_a_json_patch_that_fails_is_refused_without_a_word_about_the_object(client):
+    client.post(CONFIG_MAPS, config_map("a", k="v"))
+    patch = [{"op": "test", "path": "/data/k", "value": "other"}]
+    answer = client("PATCH", f"{CONFIG_MAPS}/a", patch, "application/json-patch+json")
+    assert (answer.status, answer.body["details"]) == (422, {})
+
+
+def test_a_fault_that_is_found_twice_is_said_once(client):
+    client.post(CONFIG_MAPS, config_map("a", k="v"))
+    answer = client("PATCH", f"{CONFIG_MAPS}/a", {"metadata": {"uid": "1"}}, "application/merge-patch+json")
+    said = 'metadata.uid: Invalid value: "1": field is immutable'
+    assert answer.body["message"] == f'ConfigMap "a" is invalid: {said}'
+    assert [cause["field"] for cause in answer.body["details"]["causes"]] == ["metadata.uid", "metadata.uid"]
+
+
+def test_an_object_has_one_controller(client):
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "uid": "1", "controller": True}
+    owned = config_map("two")
+    owned["metadata"]["ownerReferences"] = [{**owner, "name": "a"}, {**owner, "name": "b"}]
+    answer = client("POST", CONFIG_MAPS, owned)
+    assert answer.status == 422
+    assert 'Found "true" in references for ConfigMap/a and ConfigMap/b' in answer.body["message"]
 
 
 def test_an_unknown_group_is_not_even_a_status(client):
@@ -374,7 +454,7 @@ def test_a_patch_that_leads_to_a_wrong_type_is_refused(client, patch, content_ty
     client.post(DEPLOYMENTS, deployment(replicas=1))
     answer = client("PATCH", f"{DEPLOYMENTS}/web", patch, content_type)
     assert answer.status == 422
-    assert "cannot unmarshal string" in answer.body["message"]
+    assert "patch: Invalid value: " in answer.body["message"]
 
 
 BAD_APPLIES = [

@@ -106,7 +106,8 @@ def apply_conflict(message: str, causes: Sequence[tuple[str, str]]) -> ApiError:
 
 def invalid(resource: Resource, name: str, causes: Sequence[tuple[str, str, str]]) -> ApiError:
     """The object breaks rules of its kind; *causes* are (reason, message, field)."""
-    said = [f"{field}: {message}" for _, message, field in causes]
+    # The real server makes some checks twice; it lists such a cause twice, and says it once.
+    said = list(dict.fromkeys(f"{field}: {message}" for _, message, field in causes))
     joined = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
     details = _about(resource, name, kind=resource.kind)
     details["causes"] = [{"reason": reason, "message": message, "field": field} for reason, message, field in causes]
@@ -114,10 +115,9 @@ def invalid(resource: Resource, name: str, causes: Sequence[tuple[str, str, str]
     return ApiError(422, "Invalid", message, details=details)
 
 
-def invalid_patch(result: Mapping[str, Any], why: str) -> ApiError:
+def invalid_patch(shown: str, why: str) -> ApiError:
     """What a patch leads to is no object of its kind; the real server names neither the kind nor the object."""
-    shown = json.dumps(json.dumps(result, separators=(",", ":")))
-    message = f"Invalid value: {shown}: {why}"
+    message = f"Invalid value: {json.dumps(shown, ensure_ascii=False)}: {why}"
     cause = {"reason": "FieldValueInvalid", "message": message, "field": "patch"}
     return ApiError(422, "Invalid", f' "" is invalid: patch: {message}', details={"causes": [cause]})
 

@@ -12,19 +12,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-import msgspec
-import yaml
-
 from addonry.simulator import conversion, errors, routing, tables, watching
 from addonry.simulator.aggregation import answered_elsewhere
 from addonry.simulator.authorization import Attributes, Authorizer
+from addonry.simulator.bodies import duplicates, read_object, read_patch, read_protobuf, read_yaml
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.discovery import Discovery, version_info
 from addonry.simulator.errors import ApiError
-from addonry.simulator.messages import JSON, Request, Response, json_response, text_response
+from addonry.simulator.messages import Request, Response, json_response, text_response
 from addonry.simulator.metrics import Metrics
-from addonry.simulator.negotiation import PROTOBUF, YAML, Form, as_asked, form_of
-from addonry.simulator.objects import DecodeError, cannot_be_handled, check_types, decode
+from addonry.simulator.negotiation import PROTOBUF, Form, as_asked, form_of
+from addonry.simulator.objects import cannot_be_handled, check_types
 from addonry.simulator.resources import Resource, Served, Subresource
 from addonry.simulator.reviews import REVIEWS
 from addonry.simulator.routing import Route
@@ -34,7 +32,6 @@ from addonry.simulator.users import ADMINISTRATOR, Identity, Users, impersonated
 from addonry.simulator.webhooks import AnswerNeeded
 from addonry.simulator.writing import APPLY, PATCH_TYPES, DeleteOptions, WriteOptions, Writer
 
-_BODY_TYPES: Final = (JSON, YAML, PROTOBUF)
 _MAXIMUM_BODY: Final = 3 * 1024 * 1024
 _HEALTH: Final = ("/healthz", "/livez", "/readyz")
 _VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
@@ -57,8 +54,6 @@ _ANSWERED_BY_OBJECT: Final = frozenset(
 )
 
 log = logging.getLogger(__name__)
-
-_decode_json = msgspec.json.Decoder().decode
 
 Ended = Callable[[], Awaitable[Any]]
 
@@ -183,11 +178,11 @@ class Api:
                 return self._get(request, resource, key)
             case "create":
                 written = self._writer.create(
-                    resource, route.namespace, self._body(request, resource), _options(request)
+                    resource, route.namespace, read_object(request, resource), _options(request)
                 )
                 return self._shown(request, resource, written.obj, 201, written.warnings)
             case "update":
-                body = self._body(request, resource)
+                body = read_object(request, resource)
                 written = self._writer.replace(resource, key, body, _options(request))
                 return self._shown(request, resource, written.obj, 200, written.warnings)
             case "patch":
@@ -231,7 +226,7 @@ class Api:
         if content_type == APPLY and not request.query.get("fieldManager"):
             said = "Required value: is required for apply patch"
             raise errors.invalid_options("PatchOptions", "FieldValueRequired", said, "fieldManager")
-        body = _read_yaml(request.body) if content_type == APPLY else _read_patch(request.body)
+        body = read_yaml(request.body) if content_type == APPLY else read_patch(request.body, content_type)
         if subresource == "scale":
             scale = self._writer.write_scale(resource, key, body, content_type, options)
             return json_response(scale)
@@ -276,14 +271,14 @@ class Api:
             case "scale", "get":
                 return json_response(self._writer.scale(resource, key))
             case "scale", "update":
-                body = self._body(request, resource)
+                body = read_object(request, resource)
                 return json_response(self._writer.write_scale(resource, key, body, "", _options(request)))
             case _, "get":
                 return self._get(request, resource, key)
             case _, "patch":
                 return self._patch(request, resource, key, sub.name)
             case _:
-                body = self._body(request, resource)
+                body = read_object(request, resource)
                 written = self._writer.replace(resource, key, body, _options(request), sub.name)
                 return self._shown(request, resource, written.obj, 200, written.warnings)
 
@@ -291,14 +286,14 @@ class Api:
         record = self._store.get(key)
         if record is None:
             raise errors.not_found(resource, key.name)
-        body = self._body(request, resource) if request.body else {}
+        body = read_object(request, resource) if request.body else {}
         self._check_types(body, sub.group_version or "v1", sub.kind)
         options = self._deletion(body.get("deleteOptions"), request)
         return ACTIONS[sub.name](self._around, Call(request, resource, record, body, _options(request), options))
 
     def _review(self, request: Request, resource: Resource, who: Identity) -> Response:
         """Who am I, and what may I or somebody else."""
-        body = self._body(request, resource)
+        body = read_object(request, resource)
         self._check_types(body, resource.api_version, resource.kind)
         head: Object = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
         answer = head | REVIEWS[resource.plural](
@@ -313,29 +308,11 @@ class Api:
 
     # ------------------------------------------------------------------ bodies
 
-    def _body(self, request: Request, resource: Resource) -> Object:
-        """The object a client sent, whatever it is written in."""
-        match request.content_type or JSON:
-            case "application/json":
-                found = _read_json(request.body, resource)
-            case "application/yaml":
-                found = _read_yaml(request.body)
-            case "application/vnd.kubernetes.protobuf" if not resource.is_custom:
-                found = _read_protobuf(request.body, resource)
-            case _:
-                raise errors.unsupported_media_type([JSON, YAML] if resource.is_custom else _BODY_TYPES)
-        if not isinstance(found, dict):
-            raise errors.bad_request(
-                f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
-                "json parse error: the body is not an object"
-            )
-        return found
-
     def _delete_options(self, request: Request, resource: Resource) -> DeleteOptions:
         body: Any = {}
         if request.body:
             is_protobuf = request.content_type == PROTOBUF
-            body = _read_protobuf(request.body, resource) if is_protobuf else _read_yaml(request.body)
+            body = read_protobuf(request.body, resource) if is_protobuf else read_yaml(request.body)
         return self._deletion(body, request)
 
     def _deletion(self, sent: Any, request: Request) -> DeleteOptions:
@@ -416,6 +393,7 @@ def _options(request: Request) -> WriteOptions:
         dry_run=bool(dry_run),
         validation=validation or "Warn",
         force=query.get("force", "") == "true",
+        duplicates=() if validation == "Ignore" else duplicates(request),
     )
 
 
@@ -444,52 +422,3 @@ def _merged_delete_options(body: Mapping[str, Any], query: Mapping[str, str]) ->
         resource_version=preconditions.get("resourceVersion") or "",
         dry_run=bool(body.get("dryRun")) or query.get("dryRun") == "All",
     )
-
-
-def _read_json(body: bytes, resource: Resource) -> Any:
-    try:
-        return _decode_json(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        text = body[:200].decode("utf-8", "replace") or "<empty>"
-        why = str(error) if body else "unexpected end of JSON input"
-        raise errors.bad_request(
-            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
-            f"json parse error: {why} ({text})"
-        ) from error
-
-
-def _read_patch(body: bytes) -> Any:
-    try:
-        return _decode_json(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise errors.bad_request(f"error decoding patch: {error}") from error
-
-
-def _read_yaml(body: bytes) -> Any:
-    try:
-        return _decode_json(body)  # JSON is YAML, and nearly all clients send it
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    try:
-        return yaml.load(body, Loader=_StringDates)  # noqa: S506 - derives from SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = str(error).splitlines()[0]
-        raise errors.bad_request(f"error decoding YAML: {line}") from error
-
-
-class _StringDates(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: what looks like a date stays text."""
-
-
-_StringDates.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _read_protobuf(body: bytes, resource: Resource) -> Object:
-    try:
-        return decode(body)
-    except DecodeError as error:
-        said = f"the object provided is unrecognized (must be of type {resource.kind}): {error}"
-        raise errors.bad_request(f"{said} ({body[:200].hex()})") from error

@@ -25,11 +25,13 @@ from addonry.simulator.objects import (
     apply,
     apply_defaults,
     cannot_be_handled,
+    check_conversion,
     check_custom,
     check_immutable,
     check_required,
     check_types,
     default_custom,
+    go_format,
     json_patch,
     merge_patch,
     normalise,
@@ -55,7 +57,10 @@ _NODES: Final = ResourceKey("", "nodes")
 # What NamespaceLifecycle keeps from deletion.
 _IMMORTAL: Final = ("default", "kube-system", "kube-public")
 _KEPT: Final = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+# Changes of metadata are checked for all kinds alike and once more with each kind.
+_METADATA_CHECKS: Final = 2
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class WriteOptions:
     dry_run: bool = False
     validation: str = "Warn"
     force: bool = False
+    duplicates: tuple[str, ...] = ()  # members that the body has twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +150,12 @@ class Writer:
         patched = self._patched(resource, live, body, content_type)
         warnings: tuple[str, ...] = ()
         if schema := self.schema_of(resource):
-            if not resource.is_custom and (problems := check_types(patched, schema)):
-                raise errors.invalid_patch(patched, str(problems[0]))
-            warnings = self._check_fields(resource, patched, schema, options, patching=True)
+            is_strategic = content_type == STRATEGIC
+            shown = go_format(body) if is_strategic else _shown_result(resource, patched)
+            check = check_conversion if is_strategic else check_types
+            if not resource.is_custom and (problems := check(patched, schema)):
+                raise errors.invalid_patch(shown, str(problems[0]))
+            warnings = self._check_fields(resource, patched, schema, options, patched_to=shown)
             patched = normalise(patched, schema)
         if patched.get("metadata", {}).get("name", key.name) != key.name:
             raise errors.bad_request(
@@ -197,7 +206,7 @@ class Writer:
             new = _object(body) if not content_type else self._patched(_SCALE, before, body, content_type)
             if problems := check_types(new, schema):
                 if content_type:
-                    raise errors.invalid_patch(new, problems[0])
+                    raise errors.invalid_patch(_shown_result(_SCALE, new), problems[0])
                 raise errors.bad_request(cannot_be_handled({**new, "kind": "Scale"}, problems[0]))
             metadata = {**before["metadata"], **(new.get("metadata") or {})}
             if metadata.get("resourceVersion") != before["metadata"]["resourceVersion"]:
@@ -314,7 +323,7 @@ class Writer:
         if problems:
             said = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
             raise errors.bad_request(said + str(problems[0]))
-        warnings = self._check_fields(resource, obj, schema, options, patching=False)
+        warnings = self._check_fields(resource, obj, schema, options)
         return normalise(obj, schema), warnings
 
     def _check_fields(
@@ -324,16 +333,18 @@ class Writer:
         schema: TypeSchema,
         options: WriteOptions,
         *,
-        patching: bool,
+        patched_to: str = "",
     ) -> tuple[str, ...]:
+        """Warnings about unknown members and such as come twice; an error when they are not to be let through."""
         if options.validation == "Ignore":
             return ()
-        unknown = [f'unknown field "{path}"' for path in unknown_fields(obj, schema)]
+        unknown = [f'duplicate field "{path}"' for path in options.duplicates]
+        unknown += [f'unknown field "{path}"' for path in unknown_fields(obj, schema)]
         if not unknown or options.validation == "Warn":
             return tuple(unknown)
         message = f"strict decoding error: {', '.join(unknown)}"
-        if patching:
-            raise errors.invalid_patch(obj, message)
+        if patched_to:
+            raise errors.invalid_patch(patched_to, message)
         kind, version = resource.kind, resource.version
         raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {message}')
 
@@ -467,7 +478,7 @@ class Writer:
         name, old, metadata = live["metadata"]["name"], live["metadata"], new.setdefault("metadata", {})
         if metadata.get("uid", old["uid"]) != old["uid"]:
             said = f'Invalid value: "{metadata["uid"]}": field is immutable'
-            raise errors.invalid(resource, name, [("FieldValueInvalid", said, "metadata.uid")])
+            raise errors.invalid(resource, name, [("FieldValueInvalid", said, "metadata.uid")] * _METADATA_CHECKS)
         if metadata.get("resourceVersion", "") not in ("", old["resourceVersion"]):
             raise errors.modified(resource, name)
 
@@ -484,7 +495,7 @@ class Writer:
                 f"[]string{{{listed}}}"
             )
             causes = [("FieldValueForbidden", said, "metadata.finalizers")]
-            raise errors.invalid(resource, live["metadata"]["name"], causes)
+            raise errors.invalid(resource, live["metadata"]["name"], causes * _METADATA_CHECKS)
 
     # ------------------------------------------------------------------ patch
 
@@ -498,7 +509,7 @@ class Writer:
                 case "application/strategic-merge-patch+json" if not resource.is_custom:
                     return _object(strategic_merge(live, body, self.schema_of(resource)))
         except PatchError as error:
-            raise _refused_patch(resource, live["metadata"]["name"], error) from error
+            raise _refused_patch(error) from error
         raise errors.unsupported_patch_of_custom()
 
     def _apply(
@@ -600,17 +611,6 @@ def _object(value: Any) -> Object:
 
 
 def _check_kind(resource: Resource, obj: Any) -> None:
-    if not isinstance(obj, dict):
-        raise errors.bad_request(
-            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
-            "json parse error: the body is not an object"
-        )
-    for member in ("kind", "apiVersion"):
-        if not isinstance(obj.get(member, ""), str | None):
-            raise errors.bad_request(
-                f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
-                f"json parse error: cannot unmarshal into Go struct field .{member} of type string"
-            )
     kind, api_version = obj.get("kind") or resource.kind, obj.get("apiVersion") or resource.api_version
     if kind != resource.kind:
         version = str(api_version).rpartition("/")[2]
@@ -671,8 +671,17 @@ def _specified(obj: Object) -> Object:
     return {key: value for key, value in obj.items() if key not in ("metadata", "status", "kind", "apiVersion")}
 
 
-def _refused_patch(resource: Resource, name: str, error: PatchError) -> ApiError:
-    details = None
-    if error.status == 422:
-        details = {"name": name, **({"group": resource.group} if resource.group else {}), "kind": resource.plural}
-    return ApiError(error.status, error.reason, error.message, details=details)
+def _shown_result(resource: Resource, patched: Object) -> str:
+    """What a patch led to as messages hold it; a custom resource is a map, whose members Go writes in their order."""
+    return _encode(_sorted(patched) if resource.is_custom else patched).decode()
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _refused_patch(error: PatchError) -> ApiError:
+    # A JSON patch that fails is refused without a word about the object.
+    return ApiError(error.status, error.reason, error.message, details={} if error.status == 422 else None)

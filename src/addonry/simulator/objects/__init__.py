@@ -10,8 +10,9 @@ from __future__ import annotations
 from .custom import check_custom, default_custom
 from .defaults import apply_defaults
 from .encoding import EncodeError, encode
+from .go_json import duplicate_members, json_fault, kind_of
 from .managed_fields import ApplyConflict, apply, update_managers
-from .patching import PatchError, json_patch, merge_patch, strategic_merge
+from .patching import PatchError, go_format, json_patch, merge_patch, strategic_merge
 from .protobuf import DecodeError, decode
 from .scale import scale_managers, with_scale_managers
 from .schema import Schemas, TypeSchema
@@ -19,6 +20,7 @@ from .shaping import normalise
 from .validation import (
     FieldError,
     cannot_be_handled,
+    check_conversion,
     check_immutable,
     check_required,
     check_types,
@@ -38,15 +40,20 @@ __all__ = [
     "apply",
     "apply_defaults",
     "cannot_be_handled",
+    "check_conversion",
     "check_custom",
     "check_immutable",
     "check_required",
     "check_types",
     "decode",
     "default_custom",
+    "duplicate_members",
     "encode",
+    "go_format",
     "invalid_status",
+    "json_fault",
     "json_patch",
+    "kind_of",
     "merge_patch",
     "normalise",
     "scale_managers",

@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -156,6 +156,48 @@ def check_types(obj: Object, schema: TypeSchema | None) -> list[str]:
             Shape.STRUCT, name="meta.v1.PartialObjectMetadata", fields={"metadata": schema.fields["metadata"]}
         )
     return list(_wrong_types(obj, schema, (_short(schema), ""), ""))
+
+
+def check_conversion(obj: Object, schema: TypeSchema | None) -> list[str]:
+    """As `check_types`, in the words that the real server has for what a strategic merge patch leads to."""
+    return list(_unconvertible(obj, schema)) if schema else []
+
+
+_CONTAINERS: Final = {Shape.STRUCT: "struct", Shape.MAP: "map", Shape.LIST: "slice"}
+# What Go reads by the type's own rule, from JSON.
+_READS_ITSELF: Final = frozenset((Scalar.TIME, Scalar.QUANTITY, Scalar.INT_OR_STRING))
+
+
+def _unconvertible(value: Json, schema: TypeSchema) -> Iterator[str]:
+    if value is None or schema.shape is Shape.ANY:
+        return
+    kind, type_ = next(words for python, words in _GO_VALUES if isinstance(value, python))
+    if schema.shape is Shape.SCALAR:
+        faults = list(_wrong_scalar(value, schema, ("", "")))
+        if schema.scalar in _READS_ITSELF:
+            yield from faults
+        elif faults:
+            yield f"cannot convert {type_} to {_go_type(schema)}"
+    elif kind != ("slice" if schema.shape is Shape.LIST else "map"):
+        yield f"cannot restore {_CONTAINERS[schema.shape]} from: {kind}"
+    elif kind == "map":
+        for key, part in value.items():
+            if inner := schema.child(key):
+                yield from _unconvertible(part, inner)
+    else:
+        for item in value:
+            yield from _unconvertible(item, schema.element or schema)
+
+
+# What Go calls the kind and the type of a value that came out of JSON.
+_GO_VALUES: Final[tuple[tuple[type, tuple[str, str]], ...]] = (
+    (bool, ("bool", "bool")),
+    (str, ("string", "string")),
+    (int, ("int64", "int64")),
+    (float, ("float64", "float64")),
+    (list, ("slice", "[]interface {}")),
+    (object, ("map", "map[string]interface {}")),
+)
 
 
 def cannot_be_handled(obj: Object, message: str) -> str:
@@ -366,6 +408,18 @@ def metadata_errors(obj: Object) -> Iterator[FieldError]:
         for member in ("kind", "name", "uid"):
             if not reference.get(member):
                 yield invalid(f"{field}.{member}", "", "must not be empty")
+    yield from _controller_errors(metadata.get("ownerReferences") or ())
+
+
+def _controller_errors(references: Sequence[Mapping[str, Any]]) -> Iterator[FieldError]:
+    """An object has one controller; all after the first are told of together with it."""
+    controllers = [f"{r.get('kind')}/{r.get('name')}" for r in references if r.get("controller") is True]
+    for other in controllers[1:]:
+        why = (
+            'Only one reference can have Controller set to true. Found "true" in references for '
+            f"{controllers[0]} and {other}"
+        )
+        yield invalid("metadata.ownerReferences", references, why)
 
 
 # What an object must say
