@@ -46,6 +46,16 @@ REFUSALS = [
     ("no name", "POST", "", {"metadata": {}}, 422, "name or generateName is required"),
     ("bad name", "POST", "", config_map("Bad_Name"), 422, "a lowercase RFC 1123 subdomain"),
     ("bad body", "POST", "", b"{not json", 400, "looking for beginning of object key string ({not json)"),
+    (
+        "garbled page",
+        "GET",
+        "?continue=garbage",
+        None,
+        400,
+        r"continue key is not valid: invalid character '\x81' looking",
+    ),
+    ("page of no alphabet", "GET", "?continue=ab*", None, 400, "key is not valid: illegal base64 data at input byte 2"),
+    ("page of no format", "GET", "?continue=e30", None, 400, "server does not recognize this encoded version"),
     ("list body", "POST", "", [1], 400, "json: cannot unmarshal array into Go value of type struct { APIVersion"),
     ("kind of a wrong type", "POST", "", {"kind": 1}, 400, "into Go struct field .kind of type string"),
     ("member twice", "POST", "?fieldValidation=Strict", TWICE, 400, 'strict decoding error: duplicate field "data.k"'),
@@ -225,12 +235,66 @@ def test_a_continue_token_older_than_the_history_is_gone(simulator, client, clus
     for number in range(3):
         client.post(CONFIG_MAPS, config_map(f"c{number}"))
     first = client.get(f"{CONFIG_MAPS}?limit=1")
-    simulator.call(cluster._store.compact)
+    simulator.call(cluster.compact)
     client.merge(f"{CONFIG_MAPS}/c0", {"data": {"k": "v"}})
-    simulator.call(cluster._store.compact)
+    simulator.call(cluster.compact)
     answer = client("GET", f"{CONFIG_MAPS}?limit=1&continue={first['metadata']['continue']}")
     assert (answer.status, answer.body["reason"]) == (410, "Expired")
-    assert answer.body["metadata"]["continue"]
+    rest = client.get(f"{CONFIG_MAPS}?continue={answer.body['metadata']['continue']}")
+    assert [item["metadata"]["name"] for item in rest["items"]] == ["c1", "c2", "kube-root-ca.crt"]
+
+
+def test_pages_across_namespaces_go_on_where_they_stopped(client):
+    seen, token = [], ""
+    while True:
+        page = client.get(f"/api/v1/configmaps?limit=1&continue={token}")
+        seen += [item["metadata"]["namespace"] for item in page["items"]]
+        token = page["metadata"].get("continue", "")
+        if not token:
+            break
+    assert seen == [item["metadata"]["namespace"] for item in client.get("/api/v1/configmaps")["items"]]
+    assert len(set(seen)) > 1
+
+
+def test_a_list_of_exactly_one_version_shows_that_one_or_says_that_it_is_gone(simulator, client, cluster):
+    version = client.post(CONFIG_MAPS, config_map("a", k="v"))["metadata"]["resourceVersion"]
+    client.merge(f"{CONFIG_MAPS}/a", {"data": {"k": "changed"}})
+    path = f"{CONFIG_MAPS}?{OWN}&resourceVersion={version}&resourceVersionMatch=Exact"
+    listed = client.get(path)
+    assert [item["data"] for item in listed["items"]] == [{"k": "v"}]
+    assert listed["metadata"]["resourceVersion"] == version
+    simulator.call(cluster.compact)
+    answer = client("GET", path)
+    assert (answer.status, answer.body["message"]) == (410, "The resourceVersion for the provided list is too old.")
+
+
+def test_a_client_is_told_when_to_come_again(client):
+    answer = client("GET", f"{CONFIG_MAPS}?resourceVersion=99999")
+    assert (answer.status, answer.headers["Retry-After"]) == (504, "1")
+
+
+def test_the_metadata_of_one_object_cannot_be_had_of_a_list_nor_the_other_way_round(client):
+    client.post(CONFIG_MAPS, config_map("a"))
+    one = client("GET", CONFIG_MAPS, Accept=PARTIAL)
+    assert (one.status, one.body["message"].rpartition(" ")[2]) == (406, "(*core.ConfigMapList)")
+    listed = client("GET", f"{CONFIG_MAPS}/a", Accept=PARTIAL.replace("Metadata", "MetadataList"))
+    assert (listed.status, listed.body["message"].rpartition(" ")[2]) == (406, "(*core.ConfigMap)")
+
+
+def test_rows_without_objects_say_so(client):
+    client.post(CONFIG_MAPS, config_map("a"))
+    found = client.get(f"{CONFIG_MAPS}?includeObject=None", Accept=TABLE)
+    assert [row["object"] for row in found["rows"]] == [None] * len(found["rows"])
+
+
+def test_a_row_of_a_slice_shows_three_addresses(client):
+    path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    endpoints = [{"addresses": [f"10.0.0.{number}"]} for number in range(5)]
+    client.post(
+        path, {"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": endpoints, "ports": [{"port": 80}]}
+    )
+    found = client.get(f"{path}?fieldSelector=metadata.name%3Ds", Accept=TABLE)
+    assert found["rows"][0]["cells"][:4] == ["s", "IPv4", "80", "10.0.0.0,10.0.0.1,10.0.0.2 + 2 more..."]
 
 
 @pytest.mark.parametrize(

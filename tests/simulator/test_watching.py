@@ -65,7 +65,7 @@ def test_an_object_that_leaves_the_selection_is_deleted_as_it_was(client):
 
 def test_a_version_the_server_has_forgotten_is_an_error_event(simulator, client, cluster):
     client.post(CONFIG_MAPS, config_map("a"))
-    simulator.call(cluster._store.compact)
+    simulator.call(cluster.compact)
     with watching(client, "resourceVersion=1") as events:
         event = next(events)
         assert event["type"] == "ERROR"

@@ -255,6 +255,10 @@ class SimulatedCluster:
             self._store.put(namespaces, namespace)
             self._store.compact()
 
+    def compact(self) -> None:
+        """Forget what happened so far: watches, pages and lists of older versions get 410."""
+        self._store.compact()
+
     # ------------------------------------------------------------------ for the server
 
     async def respond(self, request: Request, ended: Callable[[], Awaitable[Any]]) -> Response:

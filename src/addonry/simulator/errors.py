@@ -198,6 +198,16 @@ def no_such_form(available: Sequence[str]) -> ApiError:
     return ApiError(406, "NotAcceptable", message)
 
 
+def wrong_form(resource: Resource, *, is_list: bool) -> ApiError:
+    """Asked for the metadata of one object where there is a list, or of a list where there is one object."""
+    # Go's name of the internal package of a group is its first word, and "core" for the group without a name.
+    package = "unstructured" if resource.is_custom else resource.group.partition(".")[0] or "core"
+    kind = "Unstructured" if resource.is_custom else resource.kind
+    asked, found = ("", f"a list (*{package}.{kind}List)") if is_list else ("List", f"not a list (*{package}.{kind})")
+    message = f"you requested PartialObjectMetadata{asked}, but the requested object is {found}"
+    return ApiError(406, "NotAcceptable", message)
+
+
 def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
     return ApiError(415, "UnsupportedMediaType", message)

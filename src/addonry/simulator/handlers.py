@@ -201,6 +201,8 @@ class Api:
                 return Response(200, conversion.shown(resource, record).encode(resource.api_version, resource.kind))
             case Form.PARTIAL:
                 return json_response(tables.partial(record.decode()))
+            case Form.PARTIAL_LIST:
+                raise errors.wrong_form(resource, is_list=False)
             case _:
                 include = request.query.get("includeObject", "Metadata")
                 metadata = {"resourceVersion": str(record.version)}
@@ -212,6 +214,8 @@ class Api:
             query["fieldSelector"] = f"metadata.name={route.name}"
         selection = watching.select(resource, route.namespace if resource.namespaced else "", query)
         form = form_of(request, is_custom=resource.is_custom, is_list=True)
+        if not watch and form is Form.PARTIAL:
+            raise errors.wrong_form(resource, is_list=True)
         if watch:
             stream = watching.watch(self._store, self._clock, selection, form, query, ended, as_of=request.as_of)
             return Response(200, stream=stream)
@@ -332,6 +336,8 @@ class Api:
         match form_of(request, is_custom=resource.is_custom):
             case Form.PARTIAL:
                 return json_response(tables.partial(obj), status, headers)
+            case Form.PARTIAL_LIST:
+                raise errors.wrong_form(resource, is_list=False)
             case Form.TABLE:
                 include = request.query.get("includeObject", "Metadata")
                 row = tables.row_of(resource, obj, self._clock.now(), include=include)
@@ -344,7 +350,10 @@ class Api:
 
 def refusal(error: ApiError) -> Response:
     """The answer to a request that is refused."""
-    return json_response(error.status(), error.code, tuple(error.headers.items()))
+    status = error.status()
+    after = (status.get("details") or {}).get("retryAfterSeconds")
+    wait = {"Retry-After": str(after)} if after else {}
+    return json_response(status, error.code, tuple((wait | error.headers).items()))
 
 
 _SUBRESOURCE_VERBS: Final = {"GET": "get", "PUT": "update", "PATCH": "patch", "POST": "create", "DELETE": "delete"}

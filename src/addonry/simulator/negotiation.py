@@ -30,6 +30,7 @@ class Form(StrEnum):
 
     OBJECT = "Object"
     PARTIAL = "PartialObjectMetadata"
+    PARTIAL_LIST = "PartialObjectMetadataList"
     TABLE = "Table"
 
 
@@ -49,8 +50,10 @@ def form_of(request: Request, *, is_custom: bool = False, is_list: bool = False)
                 return Form.OBJECT
             case "Table" if parameters.get("v", "v1") == "v1":
                 return Form.TABLE
-            case "PartialObjectMetadata" | "PartialObjectMetadataList" if parameters.get("v", "v1") == "v1":
+            case "PartialObjectMetadata" if parameters.get("v", "v1") == "v1":
                 return Form.PARTIAL
+            case "PartialObjectMetadataList" if parameters.get("v", "v1") == "v1":
+                return Form.PARTIAL_LIST
     if known:
         raise errors.no_such_form(_AVAILABLE)
     raise errors.not_acceptable([*_AVAILABLE, *(_STREAMS if is_list else ())])

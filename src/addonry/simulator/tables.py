@@ -7,7 +7,7 @@ See https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -297,6 +297,29 @@ def _name_and(*members: str) -> Cells:
     return cells
 
 
+def _first_three(texts: Iterable[str], otherwise: str) -> str:
+    listed = list(texts)
+    shown = ",".join(listed[:3])
+    return f"{shown} + {len(listed) - 3} more..." if len(listed) > 3 else shown or otherwise
+
+
+def _slice(obj: Object, now: datetime) -> list[Any]:
+    ports = (str(port.get("port") or port.get("name") or "*") for port in obj.get("ports") or ())
+    addresses = (address for endpoint in obj.get("endpoints") or () for address in endpoint.get("addresses") or ())
+    shown = [_first_three(ports, "<unset>"), _first_three(addresses, "<unset>")]
+    return [obj["metadata"]["name"], obj.get("addressType", ""), *shown, _born(obj, now)]
+
+
+def _endpoints(obj: Object, now: datetime) -> list[Any]:
+    found = (
+        f"{address['ip']}:{port['port']}" if port else address["ip"]
+        for subset in obj.get("subsets") or ()
+        for port in subset.get("ports") or (None,)
+        for address in subset.get("addresses") or ()
+    )
+    return [obj["metadata"]["name"], _first_three(found, _NONE), _born(obj, now)]
+
+
 def _counted(member: str, *before: str) -> Cells:
     def cells(obj: Object, now: datetime) -> list[Any]:
         size = len(obj.get(member) or {}) + len(obj.get("binaryData") or {})
@@ -316,6 +339,8 @@ _CREATED: Final = "Created_At:date"
 TABLES: Final[Mapping[ResourceKey, tuple[str, Cells]]] = {
     ResourceKey("", "pods"): ("Ready Status Restarts Age IP/1 Node/1 Nominated_Node/1 Readiness_Gates/1", _pod),
     ResourceKey("", "services"): ("Type Cluster-IP External-IP Port(s) Age Selector/1", _service),
+    ResourceKey("", "endpoints"): ("Endpoints Age", _endpoints),
+    ResourceKey("discovery.k8s.io", "endpointslices"): ("AddressType Ports Endpoints Age", _slice),
     ResourceKey("", "configmaps"): ("Data Age", _counted("data")),
     ResourceKey("", "secrets"): ("Type Data Age", _counted("data", "type")),
     ResourceKey("", "serviceaccounts"): ("Age", _name_and()),
@@ -379,6 +404,8 @@ def row_of(resource: Resource, obj: Object, now: datetime, *, include: str) -> d
         row["object"] = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
     elif include != "None":
         row["object"] = partial(obj)
+    else:
+        row["object"] = None
     return row
 
 

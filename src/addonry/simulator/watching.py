@@ -8,8 +8,6 @@ See https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detec
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from addonry.simulator import conversion, errors, selectors, tables
 from addonry.simulator.clock import Clock, Timer
 from addonry.simulator.messages import is_number
 from addonry.simulator.negotiation import Form
+from addonry.simulator.paging import Page, read_page
 from addonry.simulator.resources import Resource
 from addonry.simulator.storage import Change, ChangeType, Expired, Record, Store
 
@@ -30,6 +29,7 @@ _WATCH_SECONDS: Final = 1800.0
 # How often an idle watch that asked for bookmarks gets one, and how long before its end the last comes.
 _BOOKMARK_SECONDS: Final = 60.0
 _LAST_BOOKMARK_SECONDS: Final = 1.5
+_TOO_OLD: Final = "The resourceVersion for the provided list is too old."
 _INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
 
 
@@ -74,24 +74,28 @@ def list_objects(
     """The body of a list answer; *as_of* an older version when the server is to lag behind."""
     limit = _limit(query)
     _check_list_version(as_of or store.version, query)
-    page = _Page.read(query.get("continue", ""))
-    records = selection.records(store)
-    version = as_of or store.version
-    if page is None:
-        records = _as_of(store, selection, records, as_of)
-    else:
-        version = page.version or version
-        records = _as_of(store, selection, records, page.version)
-        records = [r for r in records if (r.key.namespace, r.key.name) > page.start]
+    resource, namespace = selection.resource, selection.namespace
+    page = read_page(query.get("continue", ""), namespace, namespaced=resource.namespaced)
+    exact = _exact(query, limit)
+    wanted = max(page.version, 0) if page else exact
+    try:
+        records = _as_of(store, selection, wanted or as_of)
+    except Expired as expired:
+        raise page.too_old() if page else errors.expired(_TOO_OLD) from expired
+    version = wanted or as_of or store.version
+    if page:
+        records = [r for r in records if (r.key.namespace, r.key.name) > page.last]
     metadata: dict[str, Any] = {"resourceVersion": str(version)}
+    if resource.is_custom and form is Form.OBJECT:
+        metadata["continue"] = ""  # lists of custom resources are maps, in which it is set in any case
     # A list at resourceVersion 0 comes from the server's cache, which does not cut it: see raw-list-watch.
     if 0 < limit < len(records) and query.get("resourceVersion") != "0":
         last = records[limit - 1].key
-        metadata["continue"] = _Page(version, (last.namespace, last.name)).write()
+        metadata["continue"] = Page(version, (last.namespace, last.name), namespace).write()
         if not selection.labels and not selection.fields:
             metadata["remainingItemCount"] = len(records) - limit
         records = records[:limit]
-    return _list_body(selection.resource, records, metadata, form, clock, query.get("includeObject", "Metadata"))
+    return _list_body(resource, records, metadata, form, clock, query.get("includeObject", "Metadata"))
 
 
 def _list_body(
@@ -100,7 +104,7 @@ def _list_body(
     match form:
         case Form.TABLE:
             return table(resource, records, metadata, clock, include)
-        case Form.PARTIAL:
+        case Form.PARTIAL_LIST:
             items = [tables.partial(record.decode()) for record in records]
             head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
             return _encode({**head, "items": items})
@@ -130,46 +134,16 @@ def table(resource: Resource, records: list[Record], metadata: Mapping[str, Any]
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """Where a list goes on."""
+def _as_of(store: Store, selection: Selection, version: int) -> list[Record]:
+    """The selection as it was at *version*, 0 being now: later changes are undone from the history.
 
-    version: int
-    start: tuple[str, str]
-
-    def write(self) -> str:
-        start = f"{self.start[0]}/{self.start[1]}\u0000"
-        text = json.dumps({"v": "meta.k8s.io/v1", "rv": self.version, "start": start}, separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
-
-    @classmethod
-    def read(cls, token: str) -> _Page | None:
-        if not token:
-            return None
-        try:
-            found = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-            namespace, _, name = found["start"].rstrip("\u0000").partition("/")
-            return cls(int(found["rv"]), (namespace, name))
-        except (ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError) as error:
-            raise errors.bad_request(f"invalid continue token: continue key is not valid: {error}") from error
-
-
-def _as_of(store: Store, selection: Selection, records: list[Record], version: int) -> list[Record]:
-    """The selection as it was at *version*: later changes are undone from the history."""
+    Raises `Expired` when that is no longer known.
+    """
+    records = selection.records(store)
     if version <= 0:
         return records
-    try:
-        changes = store.since(version)
-    except Expired as expired:
-        message = (
-            "The provided continue parameter is too old to display a consistent list result. You can start a new "
-            "list without the continue parameter, or use the continue token in this response to retrieve the "
-            "remainder of the results."
-        )
-        start = ("", "")
-        raise errors.expired(message, resume=_Page(-1, start).write()) from expired
     then: dict[Any, Record | None] = {record.key: record for record in records}
-    for change in reversed(changes):
+    for change in reversed(store.since(version)):
         if change.record.key.resource == selection.resource.key:
             then[change.record.key] = change.previous
     return sorted((r for r in then.values() if selection.has(r) and r), key=lambda r: (r.key.namespace, r.key.name))
@@ -194,6 +168,12 @@ def _check_list_version(newest: int, query: Mapping[str, str]) -> None:
         raise errors.bad_request(said)
     if int(text) > newest:
         raise errors.from_the_future(int(text), newest)
+
+
+def _exact(query: Mapping[str, str], limit: int) -> int:
+    """The version that a list is to show and no other, if any; a limit asks for it without saying so."""
+    text, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
+    return int(text or 0) if match == "Exact" or (not match and limit > 0) else 0
 
 
 def _unparsed(text: str) -> str:
@@ -250,8 +230,7 @@ class _Watch:
 
     def begin(self, *, initial: bool, since: int, mark_end: bool) -> None:
         if initial:
-            records = self._selection.records(self._store)
-            for record in _as_of(self._store, self._selection, records, since):
+            for record in _as_of(self._store, self._selection, since):
                 self._add(ChangeType.ADDED, record)
             if mark_end:
                 self._bookmark({_INITIAL_EVENTS_END: "true"})
@@ -332,7 +311,7 @@ class _Watch:
         match self._form:
             case Form.OBJECT:
                 return conversion.shown(resource, record).encode(resource.api_version, resource.kind)
-            case Form.PARTIAL:
+            case Form.PARTIAL | Form.PARTIAL_LIST:
                 return _encode(tables.partial(record.decode()))
         row = tables.row_of(resource, record.decode(), self._clock.now(), include=self._include)
         columns = None if self._columns_sent else tables.columns_of(resource)
