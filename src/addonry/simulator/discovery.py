@@ -87,7 +87,9 @@ class Discovery:
             listed += _classic(resource)
         api_version = f"{group}/{version}" if group else version
         return json_response(
-            {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version, "resources": listed}
+            # The oldest group is written down by older code, which leaves its own version out.
+            {"kind": "APIResourceList", **({"apiVersion": "v1"} if "/" in api_version else {})}
+            | {"groupVersion": api_version, "resources": listed}
         )
 
     def openapi_index(self, request: Request) -> Response:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from addonry.simulator import admission, conversion, errors, quotas
+from addonry.simulator import admission, conversion, errors, generations, quotas
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
 from addonry.simulator.objects import (
@@ -451,8 +451,6 @@ class Writer:
             found = [*check_immutable(live, new), *check_required(new), *_custom_errors(resource, new)]
             self._refuse(resource, name, found)
         self.webhooks.validate(Write("UPDATE", resource, new, live, subresource, options.dry_run))
-        if (resource.has_generation or resource.is_custom) and _specified(new) != _specified(live):
-            new["metadata"]["generation"] = live["metadata"].get("generation", 0) + 1
         if not tracked:
             new = update_managers(
                 live,
@@ -462,6 +460,7 @@ class Writer:
                 now=timestamp(self.clock.now()),
                 subresource=subresource,
             )
+        generations.count(resource, live, new, subresource)
         if options.dry_run:
             return Written(new, warnings=warnings)
         if is_due(resource, new):
@@ -664,11 +663,6 @@ def _limited_to(resource: Resource, live: Object, new: Object, subresource: str)
         if "status" in live:
             limited["status"] = live["status"]
     return limited
-
-
-def _specified(obj: Object) -> Object:
-    """What a change of raises the generation."""
-    return {key: value for key, value in obj.items() if key not in ("metadata", "status", "kind", "apiVersion")}
 
 
 def _shown_result(resource: Resource, patched: Object) -> str:

@@ -44,6 +44,8 @@ _HASHES: Final = ("pod-template-hash", "controller-revision-hash", "currentRevis
 _CONTROLLERS: Final = frozenset(
     ("kube-controller-manager", "kubelet", "kube-scheduler", "kube-apiserver", "kubelet-simulation")
 )
+# What Go embeds, and JSON inlines.
+_EMBEDDED: Final = frozenset(("volumeSource", "localObjectReference"))
 _VARYING: Final[Mapping[str, str]] = {
     "retryAfterSeconds": "SECONDS",
     "nodePort": "PORT",
@@ -112,7 +114,9 @@ class Side:
             found["columnDefinitions"] = [{k: v for k, v in c.items() if k != "description"} for c in columns] or None
         if found.get("type") == "BOOKMARK":
             # A bookmark is an object of its kind with nothing but its version; Go writes out empty structs.
-            found["object"] = {k: v for k, v in found["object"].items() if k in ("kind", "apiVersion", "metadata")}
+            shown = found["object"]
+            marks = (shown["metadata"].get("annotations") or {}).get("k8s.io/initial-events-end")
+            found["object"] = {"kind": shown["kind"], "metadata": {"annotations": {"initial-events-end": marks}}}
         if "managedFields" in found:
             entries = [e for e in found["managedFields"] if e.get("manager") not in _CONTROLLERS]
             found.pop("managedFields")
@@ -168,6 +172,16 @@ def _continued(token: str) -> str:
         return "a continue token"
 
 
+def plain_protobuf(value: Any) -> Any:
+    """What a protobuf answer was written down as: empty members may be missing, embedded messages have names."""
+    if isinstance(value, dict):
+        kept = {key: plain_protobuf(part) for key, part in value.items()}
+        for embedded in _EMBEDDED & kept.keys():
+            kept |= kept.pop(embedded) or {}
+        return {key: part for key, part in kept.items() if part not in ({}, [], "", 0, None, False)}
+    return [plain_protobuf(part) for part in value] if isinstance(value, list) else value
+
+
 def differences(expected: Any, actual: Any, where: str = "") -> Iterator[Difference]:
     """Where two formed values differ, innermost first."""
     match expected, actual:
@@ -176,13 +190,16 @@ def differences(expected: Any, actual: Any, where: str = "") -> Iterator[Differe
                 inside = f"{where}.{key}" if where else key
                 yield from differences(expected.get(key, _ABSENT), actual.get(key, _ABSENT), inside)
         case list(), list() if len(expected) == len(actual):
-            for number, (left, right) in enumerate(zip(expected, actual, strict=True)):
-                yield from differences(left, right, f"{where}[{number}]")
+            for left, right in zip(expected, actual, strict=True):
+                yield from differences(left, right, f"{where}[]")
         case _ if expected != actual:
             yield where, expected, actual
 
 
 _PAIRED: Final = frozenset(("uid", "continue", "nodeName", "controller-uid", *_HASHES))
+
+
+_FAR_FUTURE: Final = 50_000
 
 
 class Pairs:
@@ -223,16 +240,28 @@ class Pairs:
     def translate(self, value: Any, key: str = "") -> Any:
         """A recorded request, with the simulated cluster's values in it."""
         if isinstance(value, dict):
+            if str(value.get("path", "")).endswith("/resourceVersion") and isinstance(value.get("value"), str):
+                return {**value, "value": self._version(value["value"])}
             return {key: self.translate(part, key) for key, part in value.items()}
         if isinstance(value, list):
             return [self.translate(part, key) for part in value]
         if not isinstance(value, str):
             return value
         if key == "resourceVersion":
-            return self._versions.get(value, value)
+            return self._version(value)
         if key in ("$base64", "image"):
             return value
         return self.text(value)
+
+    def _version(self, value: str) -> str:
+        """The version that stands for a recorded one; between two that are known, the older."""
+        if value in self._versions or not value.isdigit():
+            return self._versions.get(value, value)
+        older = [known for known in self._versions if known.isdigit() and int(known) <= int(value)]
+        newest = max((int(known) for known in self._versions if known.isdigit()), default=0)
+        if not older or int(value) > newest + _FAR_FUTURE:
+            return value
+        return self._versions[max(older, key=int)]
 
     def text(self, value: str) -> str:
         if value in self._values:

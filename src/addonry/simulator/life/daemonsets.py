@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from addonry.simulator.errors import ApiError
+from addonry.simulator.generations import TEMPLATE_GENERATION
 from addonry.simulator.life import revisions, scheduling
 from addonry.simulator.life.replicasets import available_of
 from addonry.simulator.life.revisions import HASH_LABEL
@@ -139,7 +140,7 @@ class DaemonSets:
 
     def _create(self, workload: Object, node: str, hash_: str) -> None:
         template = workload["spec"]["template"]
-        generation = str(workload["metadata"].get("generation", 1))
+        generation = (workload["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "1")
         labels = {
             **(template.get("metadata", {}).get("labels") or {}),
             HASH_LABEL: hash_,

@@ -1,16 +1,35 @@
 """Deployments: one ReplicaSet for each template, rolled over within maxSurge and maxUnavailable.
 
-Follows what Kubernetes documents and what recordings show: revisions, conditions and their reasons, pausing, progress
-deadline, history limit. Rolling back is a client's patch with an old template, which finds its old ReplicaSet again.
+Follows the Deployment controller step by step, because clients see its steps: each pass does one thing (sizes the new
+ReplicaSet, or the old ones, or all of them after a change of size) and then writes the status; what it has written
+brings about the next pass. Rolling back is a client's patch with an old template, which finds its old ReplicaSet again.
 See https://kubernetes.io/docs/concepts/workloads/controllers/deployment/
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from addonry.simulator.clock import timestamp
+from addonry.simulator.life.deployment_sets import (
+    REVISION,
+    Limits,
+    active,
+    available,
+    current,
+    describe,
+    desired,
+    grown,
+    is_recreate,
+    is_saturated,
+    limits_of,
+    made_for,
+    note_size,
+    proportions,
+    revision,
+    size,
+)
 from addonry.simulator.life.world import (
     DEPLOYMENTS,
     PODS,
@@ -19,26 +38,12 @@ from addonry.simulator.life.world import (
     condition,
     is_kind,
     is_leaving,
-    owner_reference,
-    scaled,
-    template_hash,
 )
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
 
-HASH_LABEL: Final = "pod-template-hash"
-REVISION: Final = "deployment.kubernetes.io/revision"
-DESIRED: Final = "deployment.kubernetes.io/desired-replicas"
-MAXIMUM: Final = "deployment.kubernetes.io/max-replicas"
-_NOT_COPIED: Final = ("kubectl.kubernetes.io/last-applied-configuration", REVISION, DESIRED, MAXIMUM)
 _COMPONENT: Final = "deployment-controller"
-_DEFAULT_DEADLINE: Final = 600
+_NO_DEADLINE: Final = 2**31 - 1
 _DEFAULT_HISTORY: Final = 10
-
-
-class _Limits(NamedTuple):
-    replicas: int
-    surge: int
-    unavailable: int
 
 
 class Deployments:
@@ -68,257 +73,275 @@ class Deployments:
 
     def reconcile(self, key: ObjectKey) -> None:
         deployment = self._world.get(key)
-        if deployment is None or is_leaving(deployment):
+        if deployment is None:
             return
-        sets = self._world.owned(deployment["metadata"]["uid"], REPLICA_SETS)
-        new = _current(deployment, sets)
-        old = [s for s in sets if s is not new]
-        limits = _limits(deployment)
-        if deployment["spec"].get("paused"):
-            self._keep_size(deployment, limits, sets)
+        rollout = _Rollout(self._world, deployment)
+        if is_leaving(deployment):
+            self._report(rollout)
+            return
+        self._note_pause(rollout)
+        if deployment["spec"].get("paused") or _is_resized(rollout):
+            self._resize(rollout)
+        elif is_recreate(deployment):
+            self._recreate(rollout)
+            self._report_rollout(key, rollout)
         else:
-            if self._must_wait_for_old(deployment, old):
-                self._scale_all(deployment, old, 0, limits)
-            else:
-                new = self._ensure_new(deployment, new, old, limits)
-                if deployment["spec"].get("strategy", {}).get("type") == "Recreate":
-                    self._scale(deployment, new, limits.replicas, limits)
-                else:
-                    self._roll(deployment, new, old, limits)
-            self._annotate(deployment, new)
-        self._report(key, deployment)
+            self._roll(rollout)
+            self._report_rollout(key, rollout)
+
+    # ------------------------------------------------------------------ one step of a rollout
+
+    def _resize(self, rollout: _Rollout) -> None:
+        """A change of size, also of a paused Deployment or in the middle of a rollout."""
+        if rollout.new is not None:
+            self._keep_described(rollout)
+        filled = active(rollout.sets)
+        newest = rollout.new or max(rollout.old, key=_age, default=None)
+        limits = rollout.limits
+        if len(filled) < 2:
+            target = filled[0] if filled else newest
+            if target is not None and size(target) != limits.replicas:
+                self._size(rollout, target, limits.replicas)
+        elif is_saturated(rollout.new, limits):
+            for replica_set in active(rollout.old):
+                self._size(rollout, replica_set, 0)
+        elif not is_recreate(rollout.deployment):
+            running = int(rollout.deployment.get("status", {}).get("replicas", 0))
+            sizes = proportions(filled, limits, running=running)
+            for replica_set in filled:
+                self._size(rollout, replica_set, sizes[replica_set["metadata"]["name"]], always_note=True)
+        if rollout.deployment["spec"].get("paused"):
+            self._trim(rollout)
+        self._report(rollout)
+
+    def _recreate(self, rollout: _Rollout) -> None:
+        if rollout.new is not None:
+            self._keep_described(rollout)
+        filled = active(rollout.old)
+        for replica_set in filled:
+            self._size(rollout, replica_set, 0)
+        if filled or any(rollout.pods_of(replica_set) for replica_set in rollout.old):
+            return
+        self._ensure_new(rollout)
+        assert rollout.new is not None
+        if not self._size(rollout, rollout.new, rollout.limits.replicas):
+            self._trim_when_complete(rollout)
+
+    def _roll(self, rollout: _Rollout) -> None:
+        self._ensure_new(rollout)
+        assert rollout.new is not None
+        limits, new = rollout.limits, rollout.new
+        wanted = limits.replicas if size(new) > limits.replicas else grown(new, rollout.sets, limits)
+        if self._size(rollout, new, wanted) or self._shrink(rollout, new):
+            return
+        self._trim_when_complete(rollout)
+
+    def _shrink(self, rollout: _Rollout, new: Object) -> bool:
+        """Take old replicas away, first those that do not work, then as many as availability allows; whether it did."""
+        limits = rollout.limits
+        filled = sorted(active(rollout.old), key=_age)
+        total = sum(size(s) for s in (new, *filled))
+        spare = total - limits.minimum - (size(new) - available(new))
+        if not filled or spare <= 0:
+            return False
+        taken = 0
+        for replica_set in filled:
+            broken = min(spare - taken, size(replica_set) - available(replica_set))
+            if broken < 0:
+                return False  # its status still tells of Pods that are going; it comes again
+            self._size(rollout, replica_set, size(replica_set) - broken)
+            taken += broken
+        surplus = sum(available(s) for s in (new, *filled)) - limits.minimum
+        for replica_set in filled:
+            part = min(surplus, size(replica_set))
+            if part > 0:
+                self._size(rollout, replica_set, size(replica_set) - part)
+                surplus -= part
+                taken += part
+        return taken > 0
 
     # ------------------------------------------------------------------ ReplicaSets
 
-    def _ensure_new(self, deployment: Object, new: Object | None, old: list[Object], limits: _Limits) -> Object:
-        revision = max((_revision(s) for s in old), default=0) + 1
-        if new is not None:
-            revision = max(revision, _revision(new))
-            self._describe(deployment, new, revision, limits)
-            return new
-        template, hash_ = _hashed_template(deployment)
-        metadata = {
-            "name": f"{deployment['metadata']['name']}-{hash_}",
-            "namespace": deployment["metadata"]["namespace"],
-            "labels": dict(template["metadata"]["labels"]),
-            "annotations": _annotations(deployment, revision, limits),
-            "ownerReferences": [owner_reference(DEPLOYMENTS, deployment)],
-        }
-        selector = dict(deployment["spec"]["selector"])
-        selector["matchLabels"] = {**(selector.get("matchLabels") or {}), HASH_LABEL: hash_}
-        total = sum(s["spec"].get("replicas", 0) for s in old)
-        recreate = deployment["spec"].get("strategy", {}).get("type") == "Recreate"
-        room = limits.replicas if recreate else max(limits.replicas + limits.surge - total, 0)
-        spec: dict[str, Any] = {"replicas": min(room, limits.replicas), "selector": selector, "template": template}
-        if deployment["spec"].get("minReadySeconds"):
-            spec["minReadySeconds"] = deployment["spec"]["minReadySeconds"]
-        made = self._world.create(REPLICA_SETS, {"metadata": metadata, "spec": spec})
-        self._moved(deployment)
-        self._set_progressing(
-            deployment, "True", "NewReplicaSetCreated", f'Created new replica set "{made["metadata"]["name"]}"'
-        )
-        if spec["replicas"]:
-            self._tell_scaled(deployment, made, 0, spec["replicas"])
-        return made
-
-    def _describe(self, deployment: Object, replica_set: Object, revision: int, limits: _Limits) -> None:
-        """Keep the annotations of the ReplicaSet up to date."""
-        wanted = {**(replica_set["metadata"].get("annotations") or {}), **_annotations(deployment, revision, limits)}
-        minimum = deployment["spec"].get("minReadySeconds", 0)
-        if wanted != replica_set["metadata"].get("annotations") or minimum != replica_set["spec"].get(
-            "minReadySeconds", 0
-        ):
-            replica_set["metadata"]["annotations"] = wanted
-            if minimum:
-                replica_set["spec"]["minReadySeconds"] = minimum
-            else:
-                replica_set["spec"].pop("minReadySeconds", None)
-            self._put(replica_set)
-
-    def _annotate(self, deployment: Object, new: Object | None) -> None:
-        if new is None:
+    def _ensure_new(self, rollout: _Rollout) -> None:
+        """Make the ReplicaSet of the present template, or keep up what it says; and the Deployment's revision."""
+        if rollout.new is not None:
+            self._keep_described(rollout)
             return
-        revision = str(_revision(new))
-        annotations = deployment["metadata"].setdefault("annotations", {})
-        if annotations.get(REVISION) != revision:
-            annotations[REVISION] = revision
-            self._world.put(DEPLOYMENTS, deployment)
+        made = self._world.create(REPLICA_SETS, made_for(rollout.deployment, rollout.old, rollout.limits))
+        name = made["metadata"]["name"]
+        if size(made):
+            self._tell_sized(rollout, name, 0, size(made))
+        rollout.new = made
+        if _deadline(rollout.deployment) is not None:
+            self._set_progressing(
+                rollout.deployment, "True", "NewReplicaSetCreated", f'Created new replica set "{name}"'
+            )
+        self._write_revision(rollout)
 
-    def _must_wait_for_old(self, deployment: Object, old: list[Object]) -> bool:
-        """Whether this is a Recreate whose old Pods are still there."""
-        if deployment["spec"].get("strategy", {}).get("type") != "Recreate":
+    def _keep_described(self, rollout: _Rollout) -> None:
+        deployment, new = rollout.deployment, rollout.new
+        assert new is not None
+        if describe(deployment, new, rollout.old):
+            self._world.put(REPLICA_SETS, new)
+        if _deadline(deployment) is not None and condition(deployment, "Progressing") is None:
+            found = f'Found new replica set "{new["metadata"]["name"]}"'
+            self._set_progressing(deployment, "True", "FoundNewReplicaSet", found)
+        self._write_revision(rollout)
+
+    def _write_revision(self, rollout: _Rollout) -> None:
+        """Number the Deployment like its new ReplicaSet, and write what its conditions have become."""
+        assert rollout.new is not None
+        metadata = rollout.deployment["metadata"]
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), REVISION: str(revision(rollout.new))}
+        self._world.put(DEPLOYMENTS, rollout.deployment)
+
+    def _size(self, rollout: _Rollout, replica_set: Object, wanted: int, *, always_note: bool = False) -> bool:
+        """Write the size of a ReplicaSet; whether it is another one."""
+        before = size(replica_set)
+        if before == wanted and not always_note:
             return False
-        return any(s["spec"].get("replicas") or self._world.owned(s["metadata"]["uid"], PODS) for s in old)
-
-    def _roll(self, deployment: Object, new: Object, old: list[Object], limits: _Limits) -> None:
-        total = new["spec"].get("replicas", 0) + sum(s["spec"].get("replicas", 0) for s in old)
-        size = new["spec"].get("replicas", 0)
-        if size > limits.replicas:
-            self._scale(deployment, new, limits.replicas, limits)
-        elif size < limits.replicas:
-            room = limits.replicas + limits.surge - total
-            self._scale(deployment, new, size + max(min(room, limits.replicas - size), 0), limits)
-        self._shrink(deployment, new, old, limits)
-
-    def _shrink(self, deployment: Object, new: Object, old: list[Object], limits: _Limits) -> None:
-        """Take old replicas away: first those that do not work, then as many as availability allows."""
-        filled = [s for s in old if s["spec"].get("replicas")]
-        if not filled:
-            return
-        everything = [new, *filled]
-        total = sum(s["spec"].get("replicas", 0) for s in everything)
-        minimum = limits.replicas - limits.unavailable
-        new_unavailable = new["spec"].get("replicas", 0) - _available(new)
-        spare = total - minimum - new_unavailable
-        if spare <= 0:
-            return  # also while the status of a ReplicaSet still lags behind a size that was just changed
-        for replica_set in filled:
-            broken = replica_set["spec"]["replicas"] - _available(replica_set)
-            taken = max(min(broken, spare), 0)
-            if (
-                taken
-                and replica_set.get("status", {}).get("observedGeneration") == replica_set["metadata"]["generation"]
-            ):
-                self._scale(deployment, replica_set, replica_set["spec"]["replicas"] - taken, limits)
-                spare -= taken
-        surplus = min(sum(_available(s) for s in everything) - minimum, spare)
-        for replica_set in filled:
-            taken = min(surplus, replica_set["spec"]["replicas"])
-            if taken > 0:
-                self._scale(deployment, replica_set, replica_set["spec"]["replicas"] - taken, limits)
-                surplus -= taken
-
-    def _keep_size(self, deployment: Object, limits: _Limits, sets: list[Object]) -> None:
-        """A paused rollout still follows a change of size; the ReplicaSet with most Pods takes the difference."""
-        filled = [s for s in sets if s["spec"].get("replicas")] or sets[-1:]
-        total = sum(s["spec"].get("replicas", 0) for s in sets)
-        desired = {(s["metadata"].get("annotations") or {}).get(DESIRED) for s in filled}
-        if not filled or desired == {str(limits.replicas)}:
-            return
-        largest = max(filled, key=lambda s: s["spec"].get("replicas", 0))
-        self._scale(deployment, largest, max(largest["spec"].get("replicas", 0) + limits.replicas - total, 0), limits)
-        for replica_set in filled:
-            self._describe(deployment, replica_set, _revision(replica_set), limits)
-
-    def _scale_all(self, deployment: Object, sets: list[Object], size: int, limits: _Limits) -> None:
-        for replica_set in sets:
-            self._scale(deployment, replica_set, size, limits)
-
-    def _scale(self, deployment: Object, replica_set: Object, size: int, limits: _Limits) -> None:
-        before = replica_set["spec"].get("replicas", 0)
-        if before == size:
-            return
-        replica_set["spec"]["replicas"] = size
-        annotations = replica_set["metadata"].setdefault("annotations", {})
-        annotations[DESIRED], annotations[MAXIMUM] = str(limits.replicas), str(limits.replicas + limits.surge)
-        replica_set["metadata"]["generation"] = replica_set["metadata"].get("generation", 1) + 1
-        self._put(replica_set)
-        self._tell_scaled(deployment, replica_set, before, size)
-
-    def _put(self, replica_set: Object) -> None:
+        if not note_size(replica_set, rollout.limits) and before == wanted:
+            return False
+        if before != wanted:
+            replica_set["spec"]["replicas"] = wanted
+            replica_set["metadata"]["generation"] = replica_set["metadata"].get("generation", 1) + 1
         self._world.put(REPLICA_SETS, replica_set)
+        if before != wanted:
+            self._tell_sized(rollout, replica_set["metadata"]["name"], before, wanted)
+        return before != wanted
 
-    def _tell_scaled(self, deployment: Object, replica_set: Object, before: int, after: int) -> None:
+    def _tell_sized(self, rollout: _Rollout, name: str, before: int, after: int) -> None:
         word = "up" if after > before else "down"
-        message = f"Scaled {word} replica set {replica_set['metadata']['name']} from {before} to {after}"
-        self._world.event(DEPLOYMENTS, deployment, "ScalingReplicaSet", message, by=_COMPONENT)
+        message = f"Scaled {word} replica set {name} from {before} to {after}"
+        self._world.event(DEPLOYMENTS, rollout.deployment, "ScalingReplicaSet", message, by=_COMPONENT)
+
+    def _trim_when_complete(self, rollout: _Rollout) -> None:
+        if _is_complete(rollout.deployment, rollout.deployment.get("status", {}), rollout.limits):
+            self._trim(rollout)
+
+    def _trim(self, rollout: _Rollout) -> None:
+        """Forget the oldest ReplicaSets beyond the history limit, unless they still have Pods."""
+        limit = rollout.deployment["spec"].get("revisionHistoryLimit", _DEFAULT_HISTORY)
+        alive = sorted((s for s in rollout.old if not is_leaving(s)), key=revision)
+        for replica_set in alive[: max(len(alive) - limit, 0)]:
+            status = replica_set.get("status", {})
+            is_seen = status.get("observedGeneration", 0) >= replica_set["metadata"].get("generation", 1)
+            if not size(replica_set) and not status.get("replicas") and is_seen:
+                self._world.remove(REPLICA_SETS, replica_set)
 
     # ------------------------------------------------------------------ status
 
-    def _report(self, key: ObjectKey, deployment: Object) -> None:
-        sets = self._world.owned(deployment["metadata"]["uid"], REPLICA_SETS)
-        new = _current(deployment, sets)
-        limits = _limits(deployment)
-        counts = _counts(sets, new)
+    def _note_pause(self, rollout: _Rollout) -> None:
+        """The Progressing condition says when a rollout is paused, and when it goes on."""
+        deployment = rollout.deployment
+        found = condition(deployment, "Progressing")
+        if _deadline(deployment) is None or (found is not None and found["reason"] == "ProgressDeadlineExceeded"):
+            return
+        was_paused = found is not None and found["reason"] == "DeploymentPaused"
+        if deployment["spec"].get("paused") and not was_paused:
+            self._set_progressing(deployment, "Unknown", "DeploymentPaused", "Deployment is paused")
+        elif was_paused and not deployment["spec"].get("paused"):
+            self._set_progressing(deployment, "Unknown", "DeploymentResumed", "Deployment is resumed")
+        else:
+            return
+        self._world.put(DEPLOYMENTS, deployment)
+
+    def _report(self, rollout: _Rollout) -> None:
+        """Write the counts, without a judgement of progress."""
+        self._world.set_status(DEPLOYMENTS, rollout.deployment, self._status(rollout))
+
+    def _report_rollout(self, key: ObjectKey, rollout: _Rollout) -> None:
+        """Write the counts, and how the rollout gets on."""
+        shown = {**rollout.deployment, "status": self._status(rollout)}
+        before = rollout.deployment.get("status", {})
+        left = self._judge_progress(shown, before, rollout)
+        self._pass_on_failure(shown, rollout)
+        if not self._world.set_status(DEPLOYMENTS, rollout.deployment, shown["status"]) and left is not None:
+            self._world.wake(self, key, max(left, 0.0))
+
+    def _status(self, rollout: _Rollout) -> dict[str, Any]:
+        deployment, sets, limits = rollout.deployment, rollout.sets, rollout.limits
         before = deployment.get("status", {})
+
+        def total(member: str) -> int:
+            return sum(s.get("status", {}).get(member, 0) for s in sets)
+
+        ready = total("availableReplicas")
+        counts = {
+            "replicas": total("replicas"),
+            "updatedReplicas": (rollout.new or {}).get("status", {}).get("replicas", 0),
+            "readyReplicas": total("readyReplicas"),
+            "availableReplicas": ready,
+            "unavailableReplicas": max(sum(size(s) for s in sets) - ready, 0),
+        }
         status: dict[str, Any] = {"observedGeneration": deployment["metadata"].get("generation", 1)}
         status |= {name: count for name, count in counts.items() if count}
-        missing = sum(s["spec"].get("replicas", 0) for s in sets) - counts["availableReplicas"]
-        if missing > 0:
-            status["unavailableReplicas"] = missing
-        status["terminatingReplicas"] = sum(s.get("status", {}).get("terminatingReplicas", 0) for s in sets)
+        status["terminatingReplicas"] = total("terminatingReplicas")
         if "collisionCount" in before:
             status["collisionCount"] = before["collisionCount"]
-        status["conditions"] = before.get("conditions", [])
-        deployment = {**deployment, "status": status}
-        enough = counts["availableReplicas"] >= limits.replicas - limits.unavailable
+        status["conditions"] = list(before.get("conditions", []))
+        enough = ready >= limits.minimum
         self._set_condition(
-            deployment,
+            {"status": status},
             "Available",
             "True" if enough else "False",
             "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable",
             f"Deployment {'has' if enough else 'does not have'} minimum availability.",
         )
-        self._pass_on_failure(deployment, sets, new)
-        self._judge_progress(key, deployment, before, new, limits)
-        stored = self._world.get(key)
-        if stored is not None:
-            self._world.set_status(DEPLOYMENTS, stored, deployment["status"])
-        if new is not None and _is_complete(deployment, limits):
-            self._trim(deployment, [s for s in sets if s is not new])
+        return status
 
-    def _pass_on_failure(self, deployment: Object, sets: list[Object], new: Object | None) -> None:
+    def _judge_progress(self, shown: Object, before: dict[str, Any], rollout: _Rollout) -> float | None:
+        """Set the Progressing condition; how many seconds are left until the rollout runs out of time, if it may."""
+        deadline, status = _deadline(shown), shown["status"]
+        if deadline is None:
+            status["conditions"] = [c for c in status["conditions"] if c["type"] != "Progressing"]
+            return None
+        found = condition(rollout.deployment, "Progressing")
+        reason = found["reason"] if found else ""
+        is_at_rest = status.get("replicas", 0) == status.get("updatedReplicas", 0)
+        if is_at_rest and reason == "NewReplicaSetAvailable":
+            return None  # only its size changes; that is no rollout
+        new = rollout.new
+        what = f'ReplicaSet "{new["metadata"]["name"]}"' if new else f'Deployment "{shown["metadata"]["name"]}"'
+        uid, now = shown["metadata"]["uid"], self._world.clock.elapsed()
+        if _is_complete(shown, status, rollout.limits):
+            self._set_progressing(shown, "True", "NewReplicaSetAvailable", f"{what} has successfully progressed.")
+            return None
+        if _got_on(before, status):
+            self._set_progressing(shown, "True", "ReplicaSetUpdated", f"{what} is progressing.", again=True)
+            return deadline
+        if reason == "NewReplicaSetAvailable":
+            return None
+        left = self._progress.setdefault(uid, now) + deadline - now
+        if left <= 0 or reason == "ProgressDeadlineExceeded":
+            self._set_progressing(shown, "False", "ProgressDeadlineExceeded", f"{what} has timed out progressing.")
+            return None
+        return left
+
+    def _pass_on_failure(self, shown: Object, rollout: _Rollout) -> None:
         """What keeps a ReplicaSet from making Pods is told of the Deployment, too; the new one's comes first."""
-        in_order = [*([new] if new is not None else []), *(s for s in sets if s is not new)]
+        in_order = [*([rollout.new] if rollout.new is not None else []), *rollout.old]
         failure = next((found for s in in_order if (found := condition(s, "ReplicaFailure"))), None)
         if failure is not None:
-            self._set_condition(deployment, "ReplicaFailure", "True", failure["reason"], failure["message"])
+            self._set_condition(shown, "ReplicaFailure", "True", failure["reason"], failure["message"])
         else:
-            conditions = deployment["status"]["conditions"]
-            deployment["status"]["conditions"] = [c for c in conditions if c["type"] != "ReplicaFailure"]
+            kept = [c for c in shown["status"]["conditions"] if c["type"] != "ReplicaFailure"]
+            shown["status"]["conditions"] = kept
 
-    def _judge_progress(
-        self, key: ObjectKey, deployment: Object, before: dict[str, Any], new: Object | None, limits: _Limits
+    def _set_progressing(
+        self, deployment: Object, status: str, reason: str, message: str, *, again: bool = False
     ) -> None:
-        """The Progressing condition: created, updated, complete, paused or out of time."""
-        uid, status = deployment["metadata"]["uid"], deployment["status"]
-        name = new["metadata"]["name"] if new is not None else deployment["metadata"]["name"]
-        what = f'ReplicaSet "{name}"' if new is not None else f'Deployment "{name}"'
-        found = condition(deployment, "Progressing")
-        reason = found["reason"] if found else ""
-        if deployment["spec"].get("paused"):
-            if reason != "DeploymentPaused":
-                self._set_progressing(deployment, "Unknown", "DeploymentPaused", "Deployment is paused")
-            self._moved(deployment)
-            return
-        if reason == "DeploymentPaused":
-            self._set_progressing(deployment, "Unknown", "DeploymentResumed", "Deployment is resumed")
-            reason = "DeploymentResumed"
-        was_complete = reason == "NewReplicaSetAvailable"
-        if was_complete and not _is_rolling(status, new):
-            return  # only its size changes; that is no rollout
-        if was_complete:
-            self._moved(deployment)
-            self._set_progressing(deployment, "True", "FoundNewReplicaSet", f"Found new replica set {what[11:]}")
-        if _is_complete(deployment, limits):
-            if new is not None:
-                self._set_progressing(
-                    deployment, "True", "NewReplicaSetAvailable", f"{what} has successfully progressed."
-                )
-                self._moved(deployment)
-            return
-        if _got_on(before, status):
-            self._moved(deployment)
-            self._set_progressing(deployment, "True", "ReplicaSetUpdated", f"{what} is progressing.")
-            reason = "ReplicaSetUpdated"
-        deadline = float(deployment["spec"].get("progressDeadlineSeconds", _DEFAULT_DEADLINE))
-        left = self._progress.setdefault(uid, self._world.clock.elapsed()) + deadline - self._world.clock.elapsed()
-        if left <= 0 or reason == "ProgressDeadlineExceeded":
-            message = f"{what} has timed out progressing."
-            self._set_progressing(deployment, "False", "ProgressDeadlineExceeded", message)
-        else:
-            self._world.wake(self, key, left)
+        if uid := deployment["metadata"].get("uid"):
+            self._progress[uid] = self._world.clock.elapsed()
+        self._set_condition(deployment, "Progressing", status, reason, message, again=again)
 
-    def _moved(self, deployment: Object) -> None:
-        self._progress[deployment["metadata"]["uid"]] = self._world.clock.elapsed()
-
-    def _set_progressing(self, deployment: Object, status: str, reason: str, message: str) -> None:
-        self._set_condition(deployment, "Progressing", status, reason, message)
-
-    def _set_condition(self, deployment: Object, kind: str, status: str, reason: str, message: str) -> None:
+    def _set_condition(
+        self, deployment: Object, kind: str, status: str, reason: str, message: str, *, again: bool = False
+    ) -> None:
+        """Add or replace a condition; one of the same reason stays as it is, but for progress made *again*."""
         conditions: list[dict[str, Any]] = deployment.setdefault("status", {}).get("conditions", [])
         old = next((c for c in conditions if c["type"] == kind), None)
-        if old is not None and (old["status"], old["reason"], old["message"]) == (status, reason, message):
+        if old is not None and (old["status"], old["reason"]) == (status, reason) and not again:
             return
         now = timestamp(self._world.clock.now())
         since = old["lastTransitionTime"] if old is not None and old["status"] == status else now
@@ -332,88 +355,53 @@ class Deployments:
         }
         deployment["status"]["conditions"] = [*(c for c in conditions if c is not old), made]
 
-    def _trim(self, deployment: Object, old: list[Object]) -> None:
-        limit = deployment["spec"].get("revisionHistoryLimit", _DEFAULT_HISTORY)
-        empty = [s for s in old if not s["spec"].get("replicas") and not s.get("status", {}).get("replicas")]
-        for replica_set in sorted(empty, key=_revision)[: max(len(empty) - limit, 0)]:
-            self._world.remove(REPLICA_SETS, replica_set)
+
+class _Rollout:
+    """A Deployment with its ReplicaSets, as one pass of the controller sees them."""
+
+    def __init__(self, world: World, deployment: Object) -> None:
+        self._world = world
+        self.deployment = deployment
+        found = world.owned(deployment["metadata"]["uid"], REPLICA_SETS)
+        self.new = current(deployment, found)
+        self.old = [s for s in found if s is not self.new]
+        self.limits: Limits = limits_of(deployment)
+
+    @property
+    def sets(self) -> list[Object]:
+        return [*self.old, *([self.new] if self.new is not None else [])]
+
+    def pods_of(self, replica_set: Object) -> list[Object]:
+        """Its Pods that have not come to their end, those on their way out included."""
+        pods = self._world.owned(replica_set["metadata"]["uid"], PODS)
+        return [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
 
 
-# ---------------------------------------------------------------------- readings
+def _is_resized(rollout: _Rollout) -> bool:
+    """Whether ReplicaSets with Pods were sized for another number of replicas."""
+    noted = (desired(replica_set) for replica_set in active(rollout.sets))
+    return any(number is not None and number != rollout.limits.replicas for number in noted)
 
 
-def _hashed_template(deployment: Object) -> tuple[Object, str]:
-    template = deployment["spec"]["template"]
-    hash_ = template_hash(template)
-    metadata = dict(template.get("metadata") or {})
-    metadata["labels"] = {**(metadata.get("labels") or {}), HASH_LABEL: hash_}
-    return {**template, "metadata": metadata}, hash_
+def _deadline(deployment: Object) -> float | None:
+    seconds = deployment["spec"].get("progressDeadlineSeconds")
+    return None if seconds is None or seconds == _NO_DEADLINE else float(seconds)
 
 
-def _current(deployment: Object, sets: list[Object]) -> Object | None:
-    """The ReplicaSet of the Deployment's template."""
-    name = f"{deployment['metadata']['name']}-{template_hash(deployment['spec']['template'])}"
-    return next((s for s in sets if s["metadata"]["name"] == name), None)
+def _age(replica_set: Object) -> tuple[str, int]:
+    # Timestamps have one second of resolution; of two in one second the later has the higher revision.
+    return replica_set["metadata"]["creationTimestamp"], revision(replica_set)
 
 
-def _limits(deployment: Object) -> _Limits:
-    spec = deployment["spec"]
-    replicas = spec.get("replicas", 1)
-    strategy = spec.get("strategy", {})
-    if strategy.get("type") == "Recreate":
-        return _Limits(replicas, 0, 0)
-    rolling = strategy.get("rollingUpdate") or {}
-    surge = scaled(rolling.get("maxSurge", "25%"), replicas, up=True)
-    unavailable = scaled(rolling.get("maxUnavailable", "25%"), replicas, up=False)
-    if not surge and not unavailable:
-        unavailable = 1  # or nothing could ever move
-    return _Limits(replicas, surge, min(unavailable, replicas))
-
-
-def _annotations(deployment: Object, revision: int, limits: _Limits) -> dict[str, str]:
-    own = deployment["metadata"].get("annotations") or {}
-    copied = {name: value for name, value in own.items() if name not in _NOT_COPIED}
-    return {
-        **copied,
-        DESIRED: str(limits.replicas),
-        MAXIMUM: str(limits.replicas + limits.surge),
-        REVISION: str(revision),
-    }
-
-
-def _revision(replica_set: Object) -> int:
-    return int((replica_set["metadata"].get("annotations") or {}).get(REVISION, 0))
-
-
-def _available(replica_set: Object) -> int:
-    return int(replica_set.get("status", {}).get("availableReplicas", 0))
-
-
-def _counts(sets: list[Object], new: Object | None) -> dict[str, int]:
-    def total(member: str) -> int:
-        return sum(s.get("status", {}).get(member, 0) for s in sets)
-
-    return {
-        "replicas": total("replicas"),
-        "updatedReplicas": new.get("status", {}).get("replicas", 0) if new is not None else 0,
-        "readyReplicas": total("readyReplicas"),
-        "availableReplicas": total("availableReplicas"),
-    }
-
-
-def _is_complete(deployment: Object, limits: _Limits) -> bool:
-    status = deployment["status"]
+def _is_complete(deployment: Object, status: dict[str, Any], limits: Limits) -> bool:
     members = ("updatedReplicas", "replicas", "availableReplicas")
-    return all(status.get(member, 0) == limits.replicas for member in members)
-
-
-def _is_rolling(status: dict[str, Any], new: Object | None) -> bool:
-    return new is None or status.get("updatedReplicas", 0) < status.get("replicas", 0)
+    is_seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 1)
+    return is_seen and all(status.get(member, 0) == limits.replicas for member in members)
 
 
 def _got_on(before: dict[str, Any], now: dict[str, Any]) -> bool:
     def old_replicas(status: dict[str, Any]) -> int:
         return int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0))
 
-    grown = ("updatedReplicas", "readyReplicas", "availableReplicas")
-    return any(now.get(m, 0) > before.get(m, 0) for m in grown) or old_replicas(now) < old_replicas(before)
+    more = ("updatedReplicas", "readyReplicas", "availableReplicas")
+    return any(now.get(m, 0) > before.get(m, 0) for m in more) or old_replicas(now) < old_replicas(before)

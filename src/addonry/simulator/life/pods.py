@@ -153,7 +153,9 @@ class Pods:
             self._homeless.pop(key, None)
         name = node["metadata"]["name"]
         pod["spec"]["nodeName"] = name
-        self._begin(pod, node)
+        _label_place(pod, node)
+        pod["status"]["conditions"] = [_condition("PodScheduled", "True", timestamp(self._world.clock.now()))]
+        self._world.put(PODS, pod)  # which the node's kubelet sees
         where = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         message = f"Successfully assigned {where} to {name}"
         self._world.event(PODS, pod, "Scheduled", message, by=_SCHEDULER)
@@ -186,7 +188,6 @@ class Pods:
     def _run(self, key: ObjectKey, pod: Object) -> None:
         uid, status = pod["metadata"]["uid"], pod["status"]
         if not status.get("containerStatuses"):
-            # Bound by somebody else than our scheduler, a DaemonSet or a client.
             self._begin(pod, self._world.get(ObjectKey(NODES.key, "", pod["spec"]["nodeName"])) or {})
             return
         if uid not in self._due:
@@ -298,7 +299,7 @@ class Pods:
         if metadata.get("finalizers"):
             self._world.put(PODS, pod)
         else:
-            self._world.store.remove(key_of(PODS, pod))
+            self._world.store.remove(key_of(PODS, pod), pod)
 
 
 def _is_over(change: Change) -> bool:

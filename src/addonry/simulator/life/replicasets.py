@@ -46,8 +46,7 @@ class ReplicaSets:
             failure = self._scale(replica_set, active)
             if failure is not None:
                 self._world.wake(self, key, RETRY_SECONDS)
-            pods = self._world.owned(replica_set["metadata"]["uid"], PODS)
-            active = [pod for pod in pods if is_active(pod)]
+        # The counts are those from before: what was made or removed just now comes to be seen in the next pass.
         leaving = sum(is_leaving(pod) for pod in pods)
         self._report(key, replica_set, active, leaving=leaving, failure=failure)
 

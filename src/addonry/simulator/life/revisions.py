@@ -44,13 +44,16 @@ def template(world: World, workload: Object, name: str) -> Object:
 def _revision(resource: Resource, workload: Object, name: str, number: int) -> Object:
     labels: dict[str, Any] = dict(workload["spec"]["template"].get("metadata", {}).get("labels") or {})
     labels[HASH_LABEL] = name.rpartition("-")[2]
+    metadata = {
+        "name": name,
+        "namespace": workload["metadata"]["namespace"],
+        "labels": labels,
+        "ownerReferences": [owner_reference(resource, workload)],
+    }
+    if annotations := workload["metadata"].get("annotations"):
+        metadata["annotations"] = dict(annotations)
     return {
-        "metadata": {
-            "name": name,
-            "namespace": workload["metadata"]["namespace"],
-            "labels": labels,
-            "ownerReferences": [owner_reference(resource, workload)],
-        },
+        "metadata": metadata,
         "data": {"spec": {"template": {**workload["spec"]["template"], "$patch": "replace"}}},
         "revision": number,
     }
