@@ -13,7 +13,7 @@ import pytest
 
 from addonry.simulator import Simulator, populations
 from addonry.simulator.populations.documents import Population
-from addonry.simulator.storage import Object, Record
+from addonry.simulator.storage import Object
 from addonry.simulator.versions import NEWEST, OLDEST, minor_of
 from tests.simulator.conftest import Client, Helm
 
@@ -28,7 +28,7 @@ def templates() -> Iterator[Simulator]:
 
 
 def objects(snapshot: Mapping[str, Any], *plurals: str) -> list[Object]:
-    records: tuple[Record, ...] = snapshot["records"]
+    records = [r for bucket in snapshot["buckets"].values() for r in bucket.values()]
     return [record.decode() for record in records if record.key.resource.plural in plurals]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from addonry.simulator.messages import Request, Response, json_response, text_re
 from addonry.simulator.metrics import Metrics
 from addonry.simulator.negotiation import PROTOBUF, Form, as_asked, form_of
 from addonry.simulator.objects import cannot_be_handled, check_types
-from addonry.simulator.resources import Resource, Served, Subresource
+from addonry.simulator.resources import Resource, ResourceKey, Served, Subresource
 from addonry.simulator.reviews import REVIEWS
 from addonry.simulator.routing import Route
 from addonry.simulator.storage import Object, ObjectKey, Store
@@ -37,6 +37,12 @@ _HEALTH: Final = ("/healthz", "/livez", "/readyz")
 _VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
 _LONGEST_MANAGER: Final = 128
 _POLICIES: Final = ("Foreground", "Background", "Orphan")
+# The one kind whose dependents stay when a deletion does not say what is to become of them.
+_JOBS: Final = ResourceKey("batch", "jobs")
+_JOBS_WARNING: Final = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+    "propagationPolicy=Orphan to suppress this warning"
+)
 
 # What the answer to a deletion is when the object is gone at once; all others answer a Status.
 _ANSWERED_BY_OBJECT: Final = frozenset(
@@ -239,7 +245,8 @@ class Api:
         return self._shown(request, resource, written.obj, status, written.warnings)
 
     def _delete(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
-        obj, gone = self._writer.delete(resource, key, self._delete_options(request, resource))
+        options = self._delete_options(request, resource)
+        obj, gone = self._writer.delete(resource, key, options)
         if gone and resource.key not in _ANSWERED_BY_OBJECT:
             about: dict[str, Any] = {"name": key.name}
             if resource.group:
@@ -247,7 +254,7 @@ class Api:
             about |= {"kind": resource.plural, "uid": obj["metadata"]["uid"]}
             status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": about}
             return json_response(status)
-        return self._shown(request, resource, obj, 200, ())
+        return self._shown(request, resource, obj, 200, options.warnings)
 
     def _delete_collection(self, request: Request, route: Route, resource: Resource) -> Response:
         namespace = route.namespace if resource.namespaced else ""
@@ -257,7 +264,7 @@ class Api:
         body = watching.list_objects(self._store, self._clock, selection, Form.OBJECT, {})
         for record in records:
             self._writer.delete(resource, record.key, options)
-        return Response(200, body)
+        return Response(200, body, headers=_warned(options.warnings))
 
     # ------------------------------------------------------------------ subresources
 
@@ -317,7 +324,10 @@ class Api:
         if request.body:
             is_protobuf = request.content_type == PROTOBUF
             body = read_protobuf(request.body, resource) if is_protobuf else read_yaml(request.body)
-        return self._deletion(body, request)
+        options = self._deletion(body, request)
+        if resource.key == _JOBS and not options.policy:
+            return replace(options, policy="Orphan", warnings=(_JOBS_WARNING,))
+        return options
 
     def _deletion(self, sent: Any, request: Request) -> DeleteOptions:
         options = _mapping(sent)
@@ -332,7 +342,7 @@ class Api:
     def _shown(
         self, request: Request, resource: Resource, obj: Object, status: int, warnings: tuple[str, ...]
     ) -> Response:
-        headers = tuple(("Warning", f"299 - {json.dumps(warning)}") for warning in warnings)
+        headers = _warned(warnings)
         match form_of(request, is_custom=resource.is_custom):
             case Form.PARTIAL:
                 return json_response(tables.partial(obj), status, headers)
@@ -346,6 +356,10 @@ class Api:
                 columns = tables.columns_of(resource)
                 return json_response({**head, "columnDefinitions": columns, "rows": [row]}, status, headers)
         return json_response(obj, status, headers)
+
+
+def _warned(warnings: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    return tuple(("Warning", f"299 - {json.dumps(warning)}") for warning in warnings)
 
 
 def refusal(error: ApiError) -> Response:
@@ -413,7 +427,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _merged_delete_options(body: Mapping[str, Any], query: Mapping[str, str]) -> DeleteOptions:
     policy = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
     if not policy and (body.get("orphanDependents") is not None or "orphanDependents" in query):
-        policy = "Orphan" if body.get("orphanDependents") or query.get("orphanDependents") == "true" else ""
+        orphans = body.get("orphanDependents") or query.get("orphanDependents") == "true"
+        policy = "Orphan" if orphans else "Background"
     if policy and policy not in _POLICIES:
         listed = ", ".join(f'"{known}"' for known in (*_POLICIES, "nil"))
         said = f'Unsupported value: "{policy}": supported values: {listed}'
@@ -425,7 +440,7 @@ def _merged_delete_options(body: Mapping[str, Any], query: Mapping[str, str]) ->
         raise errors.no_number(grace) from None
     preconditions = body.get("preconditions") or {}
     return DeleteOptions(
-        policy=policy or "Background",
+        policy=policy,
         grace=seconds,
         uid=preconditions.get("uid") or "",
         resource_version=preconditions.get("resourceVersion") or "",

@@ -91,6 +91,8 @@ class Store:
     def __init__(self, *, history: int = HISTORY_LENGTH) -> None:
         self._version = 1
         self._buckets: dict[ResourceKey, dict[tuple[str, str], Record]] = {}
+        # Which buckets still are those of a snapshot that others loaded as well; copied before the first change.
+        self._borrowed: set[ResourceKey] = set()
         self._dependents: dict[str, dict[ObjectKey, None]] = {}
         self._history: deque[Change] = deque(maxlen=history)
         self._compacted = 1
@@ -176,7 +178,7 @@ class Store:
         obj = previous.decode() if last is None else last
         obj["metadata"]["resourceVersion"] = str(self._version)
         record = self._record(key, obj, self._version)
-        del self._buckets[key.resource][key.namespace, key.name]
+        del self._own_bucket(key.resource)[key.namespace, key.name]
         self._forget_owners(previous)
         self._tell(Change(ChangeType.DELETED, self._version, record, previous))
         return record
@@ -209,24 +211,36 @@ class Store:
 
     def export(self) -> dict[str, Any]:
         """All objects; records are immutable, so a snapshot costs only references."""
-        return {"version": self._version, "records": tuple(self.everything())}
+        buckets = {resource: dict(bucket) for resource, bucket in self._buckets.items() if bucket}
+        return {"version": self._version, "buckets": buckets}
 
     def load(self, snapshot: Mapping[str, Any]) -> None:
         """Become the cluster of the *snapshot*; without history, so older versions are expired."""
-        self._buckets.clear()
+        self._buckets = dict(snapshot["buckets"])
+        self._borrowed = set(self._buckets)
         self._dependents.clear()
         self._version = snapshot["version"]
-        for record in snapshot["records"]:
-            self._keep(record)
+        for record in self.everything():
+            self._know_owners(record)
         self.compact()
 
     # ------------------------------------------------------------------ parts
 
     def _keep(self, record: Record) -> None:
         key = record.key
-        self._buckets.setdefault(key.resource, {})[key.namespace, key.name] = record
+        self._own_bucket(key.resource)[key.namespace, key.name] = record
+        self._know_owners(record)
+
+    def _own_bucket(self, resource: ResourceKey) -> dict[tuple[str, str], Record]:
+        """The bucket, no longer shared with anybody."""
+        if resource in self._borrowed:
+            self._borrowed.discard(resource)
+            self._buckets[resource] = dict(self._buckets[resource])
+        return self._buckets.setdefault(resource, {})
+
+    def _know_owners(self, record: Record) -> None:
         for owner in record.owners:
-            self._dependents.setdefault(owner, {})[key] = None
+            self._dependents.setdefault(owner, {})[record.key] = None
 
     def _forget_owners(self, record: Record) -> None:
         for owner in record.owners:

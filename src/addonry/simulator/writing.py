@@ -87,11 +87,12 @@ class Written:
 class DeleteOptions:
     """The body and query of a deletion."""
 
-    policy: str = "Background"
+    policy: str = ""  # none means in the background
     grace: int | None = None
     uid: str = ""
     resource_version: str = ""
     dry_run: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

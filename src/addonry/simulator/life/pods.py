@@ -3,7 +3,8 @@
 How a Pod fares is decided by the name of its image: one that contains `bad` cannot be pulled, with `crash` its
 container keeps crashing, with `never` it stays in ContainerCreating, with `notready` it runs but is never ready;
 with `slow` it takes its time; everything else becomes ready after `READY_SECONDS`. The same convention as in the
-recordings the simulator follows. The annotation `simulated-start-seconds` sets how long the containers of a Pod take.
+recordings the simulator follows. The annotation `simulated-start-seconds` sets how long the containers of a Pod take,
+`simulated-exit-code` how those of one end that is meant to.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
 READY_SECONDS: Final = 1.0
 SLOW_SECONDS: Final = 10.0
 START_SECONDS: Final = "simulated-start-seconds"
+EXIT_CODE: Final = "simulated-exit-code"
 STOP_SECONDS: Final = 0.5
 RUN_SECONDS: Final = 1.0  # of a container that is meant to end
 _CRASH_DELAYS: Final = (1.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
@@ -265,10 +267,13 @@ class Pods:
 
     def _finish(self, pod: Object, *, failed: bool = False) -> None:
         """A container that was meant to end has ended."""
+        asked = (pod["metadata"].get("annotations") or {}).get(EXIT_CODE, "")
+        code = int(asked) if asked.isdigit() else int(failed)
+        failed = code != 0
         self._due.pop(pod["metadata"]["uid"], None)
         now = timestamp(self._world.clock.now())
         ended = {
-            "exitCode": 1 if failed else 0,
+            "exitCode": code,
             "reason": "Error" if failed else "Completed",
             "startedAt": now,
             "finishedAt": now,

@@ -103,6 +103,11 @@ class World:
         found = (self._owners.get(uid) for uid in record.owners)
         return [key for key in found if key is not None and key.resource == resource.key]
 
+    def owner_keys_of(self, obj: Object, resource: Resource) -> list[ObjectKey]:
+        """The same for an object at hand."""
+        found = (self._owners.get(owner["uid"]) for owner in obj["metadata"].get("ownerReferences") or ())
+        return [key for key in found if key is not None and key.resource == resource.key]
+
     def note(self, change: Change) -> None:
         """Keep up with what is where; called for every change before controllers are asked."""
         self.occupancy.note(change)
