@@ -14,7 +14,7 @@ from addonry.simulator import Simulator
 from addonry.simulator.charts import ChartRepository, find_charts, pack
 from addonry.simulator.objects import decode
 from tests.simulator.conftest import Client, Helm
-from tests.simulator.manifests import CONFIG_MAPS, DEPLOYMENTS, OWN, WIDGETS, config_map, deployment
+from tests.simulator.manifests import CONFIG_MAPS, DEPLOYMENTS, OWN, PODS, WIDGETS, config_map, deployment, pod_template
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -285,6 +285,34 @@ def test_rows_without_objects_say_so(client):
     client.post(CONFIG_MAPS, config_map("a"))
     found = client.get(f"{CONFIG_MAPS}?includeObject=None", Accept=TABLE)
     assert [row["object"] for row in found["rows"]] == [None] * len(found["rows"])
+
+
+def test_of_a_pod_that_goes_at_once_it_is_written_down_that_its_time_is_over(client):
+    made = client.post(
+        PODS, {"metadata": {"name": "p"}, "spec": pod_template("p", "nowhere", nodeSelector={"no": "node"})["spec"]}
+    )
+    gone = client.delete(f"{PODS}/p")["metadata"]
+    assert (gone["deletionGracePeriodSeconds"], gone["generation"]) == (0, made["metadata"]["generation"] + 1)
+    assert gone["deletionTimestamp"]
+    assert client("GET", f"{PODS}/p").status == 404
+
+
+def test_a_definition_says_how_its_removal_stands(client):
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    held = {**WIDGETS, "metadata": {**WIDGETS["metadata"], "finalizers": ["example.com/hold"]}}
+    client.post(path, held)
+    made = client.wait(f"{path}/widgets.example.com", "it is established", lambda found: found["status"]["conditions"])
+    assert made["metadata"]["finalizers"] == ["example.com/hold"]
+    leaving = client.delete(f"{path}/widgets.example.com")
+    assert leaving["metadata"]["finalizers"] == ["example.com/hold", "customresourcecleanup.apiextensions.k8s.io"]
+    assert "deletionGracePeriodSeconds" not in leaving["metadata"]
+    assert leaving["status"]["conditions"][-1]["reason"] == "InstanceDeletionPending"
+    cleared = client.wait(
+        f"{path}/widgets.example.com",
+        "it is cleared",
+        lambda found: found["metadata"]["finalizers"] == ["example.com/hold"],
+    )
+    assert cleared["status"]["conditions"][-1]["reason"] == "InstanceDeletionInProgress"
 
 
 def test_a_row_of_a_slice_shows_three_addresses(client):

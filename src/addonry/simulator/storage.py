@@ -166,16 +166,13 @@ class Store:
         self._tell(Change(ChangeType.MODIFIED if previous else ChangeType.ADDED, self._version, record, previous))
         return record
 
-    def remove(self, key: ObjectKey, last: Object | None = None) -> Record | None:
-        """Drop the object; the record that comes back, and goes to watches, has the version of the deletion.
-
-        *last* is how it is shown to them, when that is not how it was stored.
-        """
+    def remove(self, key: ObjectKey) -> Record | None:
+        """Drop the object; the record that comes back, and goes to watches, has the version of the deletion."""
         previous = self.get(key)
         if previous is None:
             return None
         self._version += 1
-        obj = previous.decode() if last is None else last
+        obj = previous.decode()
         obj["metadata"]["resourceVersion"] = str(self._version)
         record = self._record(key, obj, self._version)
         del self._own_bucket(key.resource)[key.namespace, key.name]

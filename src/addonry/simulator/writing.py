@@ -41,7 +41,7 @@ from addonry.simulator.objects import (
     update_managers,
     with_scale_managers,
 )
-from addonry.simulator.removal import is_due, remove
+from addonry.simulator.removal import begin_removal, is_due
 from addonry.simulator.resources import Resource, ResourceKey, Served, built_in
 from addonry.simulator.storage import Object, ObjectKey, Record, Store, new_uid
 from addonry.simulator.webhooks import Webhooks, Write
@@ -187,8 +187,10 @@ class Writer:
         self.webhooks.validate(Write("DELETE", resource, None, obj, dry_run=options.dry_run))
         if options.dry_run:
             return obj, not obj["metadata"].get("finalizers")
-        left = remove(self.store, self.clock, resource, record, policy=options.policy, grace=options.grace)
-        return (obj, True) if left is None else (self.full(resource, left), False)
+        left, is_gone = begin_removal(
+            self.store, self.clock, resource, record, policy=options.policy, grace=options.grace
+        )
+        return self.full(resource, left), is_gone
 
     def scale(self, resource: Resource, key: ObjectKey) -> Object:
         """GET of the scale subresource: a view of its object."""

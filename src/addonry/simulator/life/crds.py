@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from addonry.simulator.clock import timestamp
 from addonry.simulator.life.world import DEFINITIONS, World, is_kind, is_leaving
-from addonry.simulator.removal import remove
+from addonry.simulator.removal import CLEANUP, remove, with_terminating
 from addonry.simulator.resources import ALL_VERBS, STATUS_VERBS, Column, Resource, ResourceKey, Subresource
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
 
-_CLEANUP: Final = "customresourcecleanup.apiextensions.k8s.io"
 _CONDITIONS: Final = (
     ("NamesAccepted", "NoConflicts", "no conflicts found"),
     ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
@@ -48,9 +47,6 @@ class Definitions:
         self._establish(definition)
 
     def _establish(self, definition: Object) -> None:
-        finalizers = definition["metadata"].setdefault("finalizers", [])
-        if _CLEANUP not in finalizers:
-            finalizers.append(_CLEANUP)
         status = dict(definition.get("status") or {})
         if not any(c["type"] == "Established" for c in status.get("conditions", [])):
             now = timestamp(self._world.clock.now())
@@ -68,6 +64,9 @@ class Definitions:
 
     def _clear(self, key: ObjectKey, definition: Object, resources: tuple[Resource, ...]) -> None:
         world, spec = self._world, definition["spec"]
+        now, said = timestamp(world.clock.now()), "CustomResource deletion is in progress"
+        status = with_terminating(definition.get("status") or {}, now, "InstanceDeletionInProgress", said)
+        world.set_status(DEFINITIONS, definition, status)
         where = ResourceKey(spec["group"], spec["names"]["plural"])
         left = False
         for record in list(world.store.records(where)):
@@ -75,7 +74,7 @@ class Definitions:
             left = left or gone or remove(world.store, world.clock, resources[0], record) is not None
         if left:
             return
-        rest = [f for f in definition["metadata"].get("finalizers", []) if f != _CLEANUP]
+        rest = [f for f in definition["metadata"].get("finalizers", []) if f != CLEANUP]
         if rest:
             definition["metadata"]["finalizers"] = rest
             world.put(DEFINITIONS, definition)

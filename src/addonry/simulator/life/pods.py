@@ -24,7 +24,6 @@ from addonry.simulator.life.world import (
     is_kind,
     is_leaving,
     is_ready,
-    key_of,
     node_condition,
 )
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
@@ -300,11 +299,7 @@ class Pods:
             self._world.wake(self, key, due - now)
             return
         del self._due[mark]
-        metadata["deletionGracePeriodSeconds"] = 0
-        if metadata.get("finalizers"):
-            self._world.put(PODS, pod)
-        else:
-            self._world.store.remove(key_of(PODS, pod), pod)
+        self._world.remove(PODS, pod, grace=0)
 
 
 def _is_over(change: Change) -> bool:
