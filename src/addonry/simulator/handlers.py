@@ -26,7 +26,7 @@ from addonry.simulator.objects import cannot_be_handled, check_types
 from addonry.simulator.resources import Resource, ResourceKey, Served, Subresource
 from addonry.simulator.reviews import REVIEWS
 from addonry.simulator.routing import Route
-from addonry.simulator.storage import Object, ObjectKey, Store
+from addonry.simulator.storage import Object, ObjectKey, Record, Store
 from addonry.simulator.subresources import ACTIONS, Call, Surroundings
 from addonry.simulator.users import ADMINISTRATOR, Identity, Users, impersonated
 from addonry.simulator.webhooks import AnswerNeeded
@@ -198,10 +198,14 @@ class Api:
             case _:
                 return self._delete_collection(request, route, resource)
 
-    def _get(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
+    def _record(self, request: Request, resource: Resource, key: ObjectKey) -> Record:
         record = self._store.get_as_of(key, request.as_of) if request.as_of else self._store.get(key)
         if record is None:
             raise errors.not_found(resource, key.name)
+        return record
+
+    def _get(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
+        record = self._record(request, resource, key)
         match form_of(request, is_custom=resource.is_custom):
             case Form.OBJECT:
                 return Response(200, conversion.shown(resource, record).encode(resource.api_version, resource.kind))
@@ -280,7 +284,8 @@ class Api:
             return self._act(request, resource, key, sub)
         match sub.name, verb:
             case "scale", "get":
-                return json_response(self._writer.scale(resource, key))
+                record = self._record(request, resource, key)
+                return json_response(self._writer.scale_of(resource, self._writer.full(resource, record)))
             case "scale", "update":
                 body = read_object(request, resource)
                 return json_response(self._writer.write_scale(resource, key, body, "", _options(request)))

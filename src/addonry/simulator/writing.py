@@ -192,10 +192,6 @@ class Writer:
         )
         return self.full(resource, left), is_gone
 
-    def scale(self, resource: Resource, key: ObjectKey) -> Object:
-        """GET of the scale subresource: a view of its object."""
-        return self._scale_of(resource, self.full(resource, self._existing(resource, key)))
-
     def write_scale(
         self, resource: Resource, key: ObjectKey, body: Any, content_type: str, options: WriteOptions
     ) -> Object:
@@ -225,7 +221,7 @@ class Writer:
         entries = after["metadata"].get("managedFields")
         changed = with_scale_managers(changed, entries, path=path)
         written = self._update(resource, live, changed, options, tracked=True)
-        return self._scale_of(resource, written.obj)
+        return self.scale_of(resource, written.obj)
 
     def _applied_scale(self, before: Object, body: Object, schema: TypeSchema | None, options: WriteOptions) -> Object:
         try:
@@ -243,7 +239,7 @@ class Writer:
         except PatchError as error:
             raise ApiError(error.status, error.reason, error.message) from error
 
-    def _scale_of(self, resource: Resource, obj: Object) -> Object:
+    def scale_of(self, resource: Resource, obj: Object) -> Object:
         metadata = {
             member: obj["metadata"][member]
             for member in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -271,7 +267,7 @@ class Writer:
 
     def _owned_scale(self, resource: Resource, obj: Object) -> Object:
         """The scale with its owners, which answers leave out."""
-        scale = self._scale_of(resource, obj)
+        scale = self.scale_of(resource, obj)
         if entries := scale_managers(obj, path=self._replicas_path(resource)):
             scale["metadata"]["managedFields"] = entries
         return scale

@@ -39,7 +39,10 @@ _MOMENTS: Final = frozenset(
         *("lastScheduleTime", "lastSuccessfulTime"),
     )
 )
-_HASHES: Final = ("pod-template-hash", "controller-revision-hash", "currentRevision", "updateRevision")
+_HASHES: Final = (
+    *("pod-template-hash", "controller-revision-hash", "controller.kubernetes.io/hash"),
+    *("currentRevision", "updateRevision"),
+)
 # Nobody applies the fields that controllers own, so the simulator does not track them.
 _CONTROLLERS: Final = frozenset(
     ("kube-controller-manager", "kubelet", "kube-scheduler", "kube-apiserver", "kubelet-simulation")
@@ -48,6 +51,7 @@ _CONTROLLERS: Final = frozenset(
 _EMBEDDED: Final = frozenset(("volumeSource", "localObjectReference"))
 _VARYING: Final[Mapping[str, str]] = {
     "retryAfterSeconds": "SECONDS",
+    "terminatingReplicas": "SOME",
     "nodePort": "PORT",
     "release": "RELEASE",
     "ca.crt": "CERTIFICATE",
@@ -56,6 +60,7 @@ _VARYING: Final[Mapping[str, str]] = {
     "topology.kubernetes.io/zone": "ZONE",
     "credential-id": "CREDENTIAL",
 }
+_VARYING_NUMBERS: Final = frozenset(("retryAfterSeconds", "nodePort", "terminatingReplicas"))
 
 Difference = tuple[str, Any, Any]
 _ABSENT: Final = "(absent)"
@@ -104,11 +109,12 @@ class Side:
                 return self._items(key, value, learn=learn)
             case str():
                 return self._string(key, value)
-        return _VARYING.get(key, value) if key in ("retryAfterSeconds", "nodePort") else value
+        return _VARYING.get(key, value) if key in _VARYING_NUMBERS else value
 
     def _members(self, value: Mapping[str, Any], *, learn: bool) -> dict[str, Any]:
         found = {self._text(key): self._form(key, part, learn=learn) for key, part in value.items()}
         found.pop("gitCommit", None)
+        _say_if_behind(found)
         if "columnDefinitions" in found:
             columns = found["columnDefinitions"] or []
             found["columnDefinitions"] = [{k: v for k, v in c.items() if k != "description"} for c in columns] or None
@@ -154,6 +160,14 @@ class Side:
 
     def _text(self, value: str) -> str:
         return _text(_UID.sub(lambda found: self._uids.get(found.group(), "UID"), value))
+
+
+def _say_if_behind(shown: dict[str, Any]) -> None:
+    """Which generation a controller saw last depends on its pace; that it has not seen the newest is what counts."""
+    metadata, status = shown.get("metadata"), shown.get("status")
+    if isinstance(metadata, dict) and isinstance(status, dict) and "observedGeneration" in status:
+        seen = status["observedGeneration"] == metadata.get("generation")
+        shown["status"] = {**status, "observedGeneration": "current" if seen else "behind"}
 
 
 def _text(value: str) -> str:

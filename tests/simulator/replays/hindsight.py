@@ -59,9 +59,10 @@ def remaining(
         clients = [actual.form(doubt.answer)] if doubt.is_write else [actual.form(body) for body in near]
         controllers = [actual.form(body) for body in (*far, doubt.answer)]
         return list(_closest(recorded.form(doubt.recorded), clients, controllers, ""))
+    head, answered = ({k: v for k, v in body.items() if k != listed} for body in (doubt.recorded, doubt.answer))
+    found: list[Difference] = list(differences(recorded.form(head), actual.form(answered)))
     wanted = [recorded.form(item) for item in doubt.recorded[listed]]
     counts = [len(body.get(listed) or ()) for body in far]
-    found: list[Difference] = []
     if not counts or not min(counts) <= len(wanted) <= max(counts):
         found.append((listed, f"{len(wanted)} of them", f"{min(counts, default=0)} to {max(counts, default=0)}"))
     shown = [

@@ -20,7 +20,7 @@ DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _ROOM: Final = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "1k"}
 _VERSION: Final = "v1.36.2"
 # Before which exchanges the recorder compacted the store, so that older versions were gone.
-COMPACTED_BEFORE: Final[Mapping[str, tuple[int, ...]]] = {"raw-expired": (14,), "raw-list-watch": (74,)}
+COMPACTED_BEFORE: Final[Mapping[str, tuple[int, ...]]] = {"raw-expired": (14,)}
 
 
 def nodes(now: Any) -> list[Object]:

@@ -81,7 +81,7 @@ class DaemonSets:
                 self._create(workload, name, hash_)
         if _is_rolling(workload):
             self._roll(workload, nodes, pods, hash_, surge)
-        self._report(key, workload, nodes, hash_)
+        self._report(key, workload, nodes, hash_, pods)
 
     def _nodes(self, workload: Object) -> tuple[list[str], list[str]]:
         """The nodes where a Pod should run, and those where one that runs may stay."""
@@ -174,8 +174,11 @@ class DaemonSets:
         message = f"Deleted pod: {pod['metadata']['name']}"
         self._world.event(DAEMON_SETS, workload, "SuccessfulDelete", message, by=_COMPONENT)
 
-    def _report(self, key: ObjectKey, workload: Object, nodes: list[str], hash_: str) -> None:
-        pods = {name: [p for p in found if is_active(p)] for name, found in self._pods(workload).items()}
+    def _report(
+        self, key: ObjectKey, workload: Object, nodes: list[str], hash_: str, before: dict[str, list[Object]]
+    ) -> None:
+        """Write the counts, those from *before* this pass: what it made or removed comes to be seen in the next one."""
+        pods = {name: [p for p in found if is_active(p)] for name, found in before.items()}
         placed = [pods[name] for name in nodes if pods.get(name)]
         best = [next((p for p in found if is_ready(p)), found[0]) for found in placed]
         ready = [pod for pod in best if is_ready(pod)]

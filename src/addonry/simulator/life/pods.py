@@ -167,6 +167,7 @@ class Pods:
         if known and (known[0].get("reason"), known[0].get("message")) == ("Unschedulable", message):
             return
         found = _condition("PodScheduled", "False", now, reason="Unschedulable", message=message)
+        found["observedGeneration"] = pod["metadata"].get("generation", 1)
         pod["status"]["conditions"] = [found]
         self._world.put(PODS, pod)
         self._world.event(PODS, pod, "FailedScheduling", message, by=_SCHEDULER, warning=True)

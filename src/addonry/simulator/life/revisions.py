@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from addonry.simulator.life.world import REVISIONS, World, owner_reference, template_hash
+from addonry.simulator.life.world import DAEMON_SETS, REVISIONS, World, owner_reference, template_hash
 from addonry.simulator.resources import Resource
 from addonry.simulator.storage import Object
 
-HASH_LABEL: Final = "controller-revision-hash"
+HASH_LABEL: Final = "controller-revision-hash"  # of Pods, and of the revisions of a DaemonSet
+_OTHER_HASH_LABEL: Final = "controller.kubernetes.io/hash"
 _DEFAULT_HISTORY: Final = 10
 
 
@@ -43,7 +44,7 @@ def template(world: World, workload: Object, name: str) -> Object:
 
 def _revision(resource: Resource, workload: Object, name: str, number: int) -> Object:
     labels: dict[str, Any] = dict(workload["spec"]["template"].get("metadata", {}).get("labels") or {})
-    labels[HASH_LABEL] = name.rpartition("-")[2]
+    labels[HASH_LABEL if resource == DAEMON_SETS else _OTHER_HASH_LABEL] = name.rpartition("-")[2]
     metadata = {
         "name": name,
         "namespace": workload["metadata"]["namespace"],

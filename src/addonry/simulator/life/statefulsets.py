@@ -200,14 +200,15 @@ class StatefulSets:
     # ------------------------------------------------------------------ status
 
     def _report(self, key: ObjectKey, workload: Object, current: str, update: str) -> None:
-        pods = [pod for pod in self._pods(workload).values() if is_active(pod)]
-        ready = [pod for pod in pods if is_ready(pod)]
+        made = list(self._pods(workload).values())  # those on their way out count until they are gone
+        ready = [pod for pod in made if is_ready(pod)]
         available, wait = available_of(self._world, ready, workload["spec"].get("minReadySeconds", 0))
         if wait:
             self._world.wake(self, key, wait)
         wanted = workload["spec"].get("replicas", 1)
+        pods = [pod for pod in made if is_active(pod)]
         updated = [pod for pod in pods if _revision(pod) == update]
-        if len(updated) == wanted == len(pods) and all(is_ready(pod) for pod in updated):
+        if len(updated) == wanted == len(made) and all(is_ready(pod) for pod in updated):
             current = update
         counts = {
             "readyReplicas": len(ready),
@@ -216,7 +217,7 @@ class StatefulSets:
         }
         status: dict[str, Any] = {
             "observedGeneration": workload["metadata"].get("generation", 1),
-            "replicas": len(pods),
+            "replicas": len(made),
             **{name: count for name, count in counts.items() if count},
             "currentRevision": current,
             "updateRevision": update,
