@@ -1,8 +1,9 @@
 """Built-in objects that another version of their API shows in another form.
 
-Objects are stored in the form of the preferred version. Of all that are served only HorizontalPodAutoscalers differ:
-autoscaling/v1 has a CPU target where v2 has metrics, and carries what it cannot say in annotations, as the real server
-does, so that nothing is lost on the way there and back. To convert another kind, add a row to `_FORMS`.
+Objects are stored in the form of the preferred version. Of all that are served two kinds differ. Of
+HorizontalPodAutoscalers, autoscaling/v1 has a CPU target where v2 has metrics, and carries what it cannot say in
+annotations, as the real server does, so that nothing is lost on the way there and back. Of Events, events.k8s.io has
+other names for the same fields. To convert another kind, add a row to `_FORMS`.
 See https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v1/
 """
 
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from addonry.simulator.objects import kept_event, viewed_event
 from addonry.simulator.resources import Resource
 from addonry.simulator.storage import Object, Record
 
@@ -29,13 +31,15 @@ _encode = msgspec.json.Encoder().encode
 def shown(resource: Resource, record: Record) -> Record:
     """The record in the form of the version that a client asks for."""
     form = _FORMS.get((resource.api_version, resource.kind))
-    return record if form is None else replace(record, body=_encode(form[0](record.decode())))
+    show = form and form[0]
+    return record if show is None else replace(record, body=_encode(show(record.decode())))
 
 
 def shown_object(resource: Resource, obj: Object) -> Object:
     """The same for an object at hand."""
     form = _FORMS.get((resource.api_version, resource.kind))
-    return obj if form is None else form[0](obj)
+    show = form and form[0]
+    return obj if show is None else show(obj)
 
 
 def stored(resource: Resource, obj: Object) -> Object:
@@ -145,6 +149,10 @@ def _written(metric: Mapping[str, Any], member: str, prefix: str) -> dict[str, A
     return made
 
 
-_FORMS: Final[Mapping[tuple[str, str], tuple[Callable[[Object], Object], Callable[[Object], Object]]]] = {
+_Form = Callable[[Object], Object]
+# How an object is shown, where that is not as it is kept, and how it comes to be kept.
+_FORMS: Final[Mapping[tuple[str, str], tuple[_Form | None, _Form]]] = {
     ("autoscaling/v1", "HorizontalPodAutoscaler"): (_to_v1, _to_v2),
+    ("v1", "Event"): (None, kept_event),
+    ("events.k8s.io/v1", "Event"): (viewed_event, kept_event),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from addonry.simulator.resources import Resource
@@ -109,6 +110,7 @@ def invalid(resource: Resource, name: str, causes: Sequence[tuple[str, str, str]
     # The real server makes some checks twice; it lists such a cause twice, and says it once.
     said = list(dict.fromkeys(f"{field}: {message}" for _, message, field in causes))
     joined = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
+    resource = replace(resource, group=resource.key.group)  # a view is checked as what it shows
     details = _about(resource, name, kind=resource.kind)
     details["causes"] = [{"reason": reason, "message": message, "field": field} for reason, message, field in causes]
     message = f'{resource.qualified_kind} "{name}" is invalid: {joined}'

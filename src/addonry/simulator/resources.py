@@ -41,6 +41,7 @@ apps/v1                          DaemonSet                         daemonsets   
 apps/v1                          Deployment                        deployments                        namespaced  deploy    all             scale,status         -
 apps/v1                          ReplicaSet                        replicasets                        namespaced  rs        all             scale,status         -
 apps/v1                          StatefulSet                       statefulsets                       namespaced  sts       all             scale,status         -
+events.k8s.io/v1                 Event                             events                             namespaced  ev        -               -                    -
 authentication.k8s.io/v1         SelfSubjectReview                 selfsubjectreviews                 cluster     -         -               -                    create
 authentication.k8s.io/v1         TokenReview                       tokenreviews                       cluster     -         -               -                    create
 authorization.k8s.io/v1          LocalSubjectAccessReview          localsubjectaccessreviews          namespaced  -         -               -                    create
@@ -123,6 +124,10 @@ class ResourceKey(NamedTuple):
     plural: str
 
 
+# Resources that are another view of what is kept elsewhere.
+_KEPT_AS: Final = {ResourceKey("events.k8s.io", "events"): ResourceKey("", "events")}
+
+
 class Subresource(NamedTuple):
     """One subresource; an empty kind means the kind of its resource."""
 
@@ -186,7 +191,8 @@ class Resource:
 
     @property
     def key(self) -> ResourceKey:
-        return ResourceKey(self.group, self.plural)
+        key = ResourceKey(self.group, self.plural)
+        return _KEPT_AS.get(key, key)
 
     @property
     def api_version(self) -> str:

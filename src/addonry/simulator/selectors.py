@@ -181,6 +181,21 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "certificatesigningrequests": ("spec.signerName",),
 }
 
+# The fields of views, by what they are called where the object is kept.
+_VIEWED: Final[Mapping[str, Mapping[str, str]]] = {
+    "events.events.k8s.io": {
+        "metadata.name": "metadata.name",
+        "metadata.namespace": "metadata.namespace",
+        "reason": "reason",
+        "reportingController": "reportingComponent",
+        "type": "type",
+        **{
+            f"regarding.{member}": f"involvedObject.{member}"
+            for member in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+        },
+    }
+}
+
 FieldSelector = tuple[tuple[str, str, bool], ...]  # path, value, whether it must be equal
 
 
@@ -189,15 +204,19 @@ def parse_fields(text: str, resource: Resource) -> FieldSelector:
     found = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         path, sign, value = _split_field(part, text)
-        known = (
-            "metadata.name",
-            "metadata.namespace",
-            *(() if resource.is_custom else _FIELDS.get(resource.plural, ())),
-        )
-        if path not in known:
+        kept = _fields_of(resource).get(path)
+        if kept is None:
             raise bad_request(_unknown_field(path, resource))
-        found.append((path, value, sign))
+        found.append((kept, value, sign))
     return tuple(found)
+
+
+def _fields_of(resource: Resource) -> Mapping[str, str]:
+    """The fields that can be asked for, and what each is called in the stored object."""
+    if resource.qualified in _VIEWED:
+        return _VIEWED[resource.qualified]
+    own = () if resource.is_custom else _FIELDS.get(resource.plural, ())
+    return {path: path for path in ("metadata.name", "metadata.namespace", *own)}
 
 
 def _split_field(part: str, text: str) -> tuple[str, bool, str]:
@@ -232,7 +251,7 @@ def fields_match(selector: FieldSelector, name: str, namespace: str, decode: Cal
 
 def _field(obj: Mapping[str, Any], path: str) -> str:
     if path == "source":
-        path = "source.component"
+        return str((obj.get("source") or {}).get("component") or obj.get("reportingComponent") or "")
     value: Any = obj
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

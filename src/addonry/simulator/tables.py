@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from addonry.simulator import conversion
 from addonry.simulator.clock import read_timestamp
 from addonry.simulator.resources import Column, Resource, ResourceKey
 from addonry.simulator.storage import Object
@@ -219,18 +220,24 @@ def _node(obj: Object, now: datetime) -> list[Any]:
 def _event(obj: Object, now: datetime) -> list[Any]:
     about = obj.get("involvedObject", {})
     first = obj.get("firstTimestamp") or obj.get("eventTime")
-    last = obj.get("lastTimestamp") or obj.get("eventTime")
-    source = obj.get("source", {}).get("component") or obj.get("reportingComponent", "")
+    last = obj.get("lastTimestamp") or first
+    count, source = obj.get("count") or 1, obj.get("source") or {}
+    if series := obj.get("series"):
+        last, count = series.get("lastObservedTime"), series.get("count", 0)
+    reporter = (
+        source.get("component") or obj.get("reportingComponent"),
+        source.get("host") or obj.get("reportingInstance"),
+    )
     return [
         age(last, now),
-        obj.get("type"),
-        obj.get("reason"),
-        f"{about.get('kind', '').lower()}/{about.get('name', '')}",
+        obj.get("type", ""),
+        obj.get("reason", ""),
+        "/".join(filter(None, (about.get("kind", "").lower(), about.get("name")))),
         about.get("fieldPath", ""),
-        source,
+        f"{reporter[0] or ''}, {reporter[1]}" if reporter[1] else reporter[0] or "",
         (obj.get("message") or "").strip(),
         age(first, now),
-        obj.get("count", 1),
+        count,
         obj["metadata"]["name"],
     ]
 
@@ -401,7 +408,8 @@ def row_of(resource: Resource, obj: Object, now: datetime, *, include: str) -> d
     """One row; *include* says what comes with it: Metadata, Object or None."""
     row: dict[str, Any] = {"cells": _cells(resource, obj, now)}
     if include == "Object":
-        row["object"] = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
+        head = {"kind": resource.kind, "apiVersion": resource.api_version}
+        row["object"] = {**head, **conversion.shown_object(resource, obj)}
     elif include != "None":
         row["object"] = partial(obj)
     else:

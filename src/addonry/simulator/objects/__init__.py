@@ -10,6 +10,8 @@ from __future__ import annotations
 from .custom import check_custom, default_custom
 from .defaults import apply_defaults
 from .encoding import EncodeError, encode
+from .events import kept_event, viewed_event
+from .faults import FieldError
 from .go_json import duplicate_members, json_fault, kind_of
 from .managed_fields import ApplyConflict, apply, update_managers
 from .patching import PatchError, go_format, json_patch, merge_patch, strategic_merge
@@ -18,7 +20,6 @@ from .scale import scale_managers, with_scale_managers
 from .schema import Schemas, TypeSchema
 from .shaping import normalise
 from .validation import (
-    FieldError,
     cannot_be_handled,
     check_conversion,
     check_immutable,
@@ -53,6 +54,7 @@ __all__ = [
     "invalid_status",
     "json_fault",
     "json_patch",
+    "kept_event",
     "kind_of",
     "merge_patch",
     "normalise",
@@ -61,5 +63,6 @@ __all__ = [
     "strict_error",
     "unknown_fields",
     "update_managers",
+    "viewed_event",
     "with_scale_managers",
 ]

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from .faults import Fault, FieldError, duplicate, invalid, required, unsupported, written
 from .patching import same
-from .validation import Fault, FieldError, duplicate, invalid, required, unsupported, written
 
 Json = Any
 Schema = Mapping[str, Any]

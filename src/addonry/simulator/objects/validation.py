@@ -9,70 +9,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from typing import Any, Final
 
+from .events import event_changes, event_errors
+from .faults import Fault, FieldError, duplicate, forbidden, invalid, required, unsupported, written
+from .names import key_errors, label_errors, name_errors
 from .patching import same
 from .schema import Scalar, Shape, TypeSchema
 
 Json = Any
 Object = Mapping[str, Any]
-
-
-class Fault(StrEnum):
-    """The reasons a cause of a 422 may carry."""
-
-    INVALID = "FieldValueInvalid"
-    TYPE = "FieldValueTypeInvalid"
-    REQUIRED = "FieldValueRequired"
-    FORBIDDEN = "FieldValueForbidden"
-    DUPLICATE = "FieldValueDuplicate"
-    NOT_FOUND = "FieldValueNotFound"
-    NOT_SUPPORTED = "FieldValueNotSupported"
-    TOO_LONG = "FieldValueTooLong"
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """One cause of a 422: the field, the reason, and the message as it stands in `details.causes`."""
-
-    field: str
-    type: Fault
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}"
-
-
-def written(value: Json) -> str:
-    """A value as messages show it."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def invalid(field: str, value: Json, why: str) -> FieldError:
-    return FieldError(field, Fault.INVALID, f"Invalid value: {written(value)}: {why}")
-
-
-def required(field: str, why: str = "") -> FieldError:
-    return FieldError(field, Fault.REQUIRED, f"Required value: {why}" if why else "Required value")
-
-
-def forbidden(field: str, why: str) -> FieldError:
-    return FieldError(field, Fault.FORBIDDEN, f"Forbidden: {why}")
-
-
-def duplicate(field: str, value: Json) -> FieldError:
-    return FieldError(field, Fault.DUPLICATE, f"Duplicate value: {written(value)}")
-
-
-def unsupported(field: str, value: Json, *supported: str) -> FieldError:
-    offered = ", ".join(map(written, supported))
-    return FieldError(field, Fault.NOT_SUPPORTED, f"Unsupported value: {written(value)}: supported values: {offered}")
 
 
 def invalid_status(obj: Object, errors: list[FieldError]) -> dict[str, Any]:
@@ -319,69 +268,12 @@ def parse_quantity(value: Json) -> Fraction | None:
     return Fraction(number) * (Fraction(10) ** int(exponent) if exponent else _POWERS[suffix or ""])
 
 
-# Names, https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+# Names
 
-_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
-_KEY: Final = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-_LABEL_SAYS: Final = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
-    f"alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
-)
-_SUBDOMAIN_SAYS: Final = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
-    f"with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
-)
-_KEY_CHARACTERS: Final = (
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
-    f"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_KEY}')"
-)
-_VALUE_SAYS: Final = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-    f"with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '({_KEY})?')"
-)
 _CONFIG_KEY_SAYS: Final = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
     "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
-
-
-def _name_error(field: str, name: str, *, is_label: bool) -> Iterator[FieldError]:
-    limit = 63 if is_label else 253
-    if len(name) > limit:
-        yield invalid(field, name, f"must be no more than {limit} bytes")
-    if not re.fullmatch(_LABEL if is_label else _SUBDOMAIN, name):
-        yield invalid(field, name, _LABEL_SAYS if is_label else _SUBDOMAIN_SAYS)
-
-
-def _key_errors(field: str, key: str) -> Iterator[FieldError]:
-    prefix, slash, name = key.rpartition("/")
-    if "/" in prefix or (slash and not prefix):
-        yield invalid(
-            field,
-            key,
-            f"a valid label key {_KEY_CHARACTERS} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
-        )
-        return
-    if prefix and not re.fullmatch(_SUBDOMAIN, prefix):
-        yield invalid(field, key, f"prefix part {_SUBDOMAIN_SAYS}")
-    if not name:
-        yield invalid(field, key, "name part must be non-empty")
-    if len(name) > 63:
-        yield invalid(field, key, "name part must be no more than 63 bytes")
-    if not re.fullmatch(_KEY, name):
-        yield invalid(field, key, f"name part {_KEY_CHARACTERS}")
-
-
-def label_errors(labels: Json, field: str) -> Iterator[FieldError]:
-    for key, value in sorted((labels or {}).items()):
-        yield from _key_errors(field, key)
-        if len(str(value)) > 63:
-            yield invalid(field, value, "must be no more than 63 bytes")
-        if value and not re.fullmatch(_KEY, str(value)):
-            yield invalid(field, value, _VALUE_SAYS)
-
-
 _LABEL_NAMED: Final = frozenset((("", "Service"), ("", "Namespace")))
 _PATH_NAMED: Final = frozenset(("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"))
 
@@ -397,10 +289,10 @@ def metadata_errors(obj: Object) -> Iterator[FieldError]:
             if part in name:
                 yield invalid("metadata.name", name, f"may not contain '{part}'")
     elif name:
-        yield from _name_error("metadata.name", name, is_label=(group, kind) in _LABEL_NAMED)
+        yield from name_errors("metadata.name", name, is_label=(group, kind) in _LABEL_NAMED)
     yield from label_errors(metadata.get("labels"), "metadata.labels")
     for key in sorted(metadata.get("annotations") or {}):
-        yield from _key_errors("metadata.annotations", key.lower())
+        yield from key_errors("metadata.annotations", key.lower())
     for reference in metadata.get("ownerReferences") or ():
         field = "metadata.ownerReferences"
         if not reference.get("apiVersion"):
@@ -512,7 +404,7 @@ def _volume_errors(volumes: Json, field: str) -> Iterator[FieldError]:
         elif name in names:
             yield duplicate(f"{where}.name", name)
         else:
-            yield from _name_error(f"{where}.name", name, is_label=True)
+            yield from name_errors(f"{where}.name", name, is_label=True)
         names.add(name)
 
 
@@ -523,7 +415,7 @@ def _container_errors(container: Object, field: str, volumes: set[str], seen: se
     elif name in seen:
         yield duplicate(f"{field}.name", name)
     else:
-        yield from _name_error(f"{field}.name", name, is_label=True)
+        yield from name_errors(f"{field}.name", name, is_label=True)
     seen.add(name)
     if not container.get("image"):
         yield required(f"{field}.image")
@@ -627,7 +519,7 @@ def _service(obj: Object) -> Iterator[FieldError]:
         elif name in names:
             yield duplicate(f"{field}.name", name)
         elif name:
-            yield from _name_error(f"{field}.name", str(name), is_label=True)
+            yield from name_errors(f"{field}.name", str(name), is_label=True)
         names.add(name or "")
         for member, value in (("port", number), ("targetPort", port.get("targetPort"))):
             if isinstance(value, int) and not 0 < value < 65536:
@@ -713,6 +605,8 @@ REQUIRED: Final[Mapping[tuple[str, str], tuple[Check, ...]]] = {
     ("autoscaling", "HorizontalPodAutoscaler"): (_autoscaler,),
     ("batch", "Job"): (_job_counts, _template, _job_restart_policy),
     ("batch", "CronJob"): (_cron_schedule,),
+    ("", "Event"): (event_errors,),
+    ("events.k8s.io", "Event"): (event_errors,),
     ("", "Pod"): (_pod,),
     ("", "Service"): (_service,),
     ("", "ConfigMap"): (_data_keys,),
@@ -848,6 +742,7 @@ IMMUTABLE: Final[Mapping[tuple[str, str], tuple[Change, ...]]] = {
         _fixed("spec", "template"),
         _fixed("spec", "completionMode"),
     ),
+    ("events.k8s.io", "Event"): (event_changes,),
     ("", "Service"): (_cluster_ip,),
     ("", "Secret"): (_fixed("type"), _immutable_data),
     ("", "ConfigMap"): (_immutable_data,),
