@@ -154,6 +154,7 @@ class Helm:
 
     cluster: SimulatedCluster
     home: Path
+    config: str = ""  # somebody else's than the administrator's
 
     def __call__(self, method: str, *, chart: Path | None = None, namespace: str = "default", **arguments: Any) -> Any:
         outcome = self.try_(method, chart=chart, namespace=namespace, **arguments)
@@ -167,7 +168,7 @@ class Helm:
             "method": method,
             "arguments": arguments,
             "namespace": namespace,
-            "kubeconfig": self.cluster.kubeconfig(),
+            "kubeconfig": self.config or self.cluster.kubeconfig(),
             "chart": str(chart) if chart else None,
         }
         package = find_spec("helm_python")
@@ -204,6 +205,7 @@ class Kubectl:
     cluster: SimulatedCluster
     home: Path
     path: str
+    text: str = ""  # a kubeconfig of somebody else than the administrator
 
     def __call__(self, *arguments: str, stdin: str | None = None, fails: bool = False) -> str:
         done = self.run(*arguments, stdin=stdin)
@@ -212,7 +214,7 @@ class Kubectl:
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         config = self.home / "kubeconfig"
-        config.write_text(self.cluster.kubeconfig())
+        config.write_text(self.text or self.cluster.kubeconfig())
         return subprocess.run(
             [self.path, f"--cache-dir={self.home / 'cache'}", *arguments],
             input=stdin,

@@ -170,3 +170,66 @@ def test_users_prove_who_they_are_by_certificate_until_it_ends(tmp_path):
         assert get("/api/v1/nodes", cluster.certified_user("root", ["system:masters"])) == 200
         assert get("/api/v1/nodes", cluster.certified_user("jane")) == 403
         assert get("/api/v1/nodes", cluster.certified_user("root", ["system:masters"], seconds=-60)) == 401
+
+
+ROLES = f"{RBAC}/namespaces/default/roles"
+MANAGE = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": ["*"]}
+
+
+def test_nobody_grants_what_they_do_not_have(client, jane):
+    """Helm installs roles of charts, and a user without these rights is told which are missing."""
+    grant(client, [READ, {**MANAGE, "verbs": ["create", "patch", "get"]}], to="jane")
+    assert jane("POST", ROLES, {"metadata": {"name": "fits"}, "rules": [READ]}).status == 201
+    more = {"apiGroups": ["", "apps"], "resources": ["secrets"], "verbs": ["get", "list"], "resourceNames": ["a"]}
+    refused = jane("POST", ROLES, {"metadata": {"name": "more"}, "rules": [READ, more]})
+    assert refused.status == 403
+    assert refused.body["message"] == (
+        'roles.rbac.authorization.k8s.io "more" is forbidden: user "jane" (groups=["devs" "system:authenticated"]) is '
+        "attempting to grant RBAC permissions not currently held:\n"
+        '{APIGroups:[""], Resources:["secrets"], ResourceNames:["a"], Verbs:["get" "list"]}\n'
+        '{APIGroups:["apps"], Resources:["secrets"], ResourceNames:["a"], Verbs:["get" "list"]}'
+    )
+    patched = jane("PATCH", f"{ROLES}/fits", {"rules": [more]}, "application/merge-patch+json")
+    assert patched.status == 403
+
+
+def test_the_verb_escalate_lifts_it(client, jane):
+    grant(client, [{**MANAGE, "verbs": ["create", "escalate"]}], to="jane")
+    rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+    assert jane("POST", ROLES, {"metadata": {"name": "all"}, "rules": rules}).status == 201
+
+
+def test_a_role_is_bound_by_who_has_its_rights_or_may_bind_it(client, jane):
+    bindings = f"{RBAC}/namespaces/default/rolebindings"
+    view = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+
+    def bound(name, reference):
+        return jane("POST", bindings, {"metadata": {"name": name}, "roleRef": reference})
+
+    grant(client, [{**MANAGE, "verbs": ["create"]}], to="jane")
+    refused = bound("a", view)
+    assert refused.status == 403
+    assert "attempting to grant RBAC permissions not currently held" in refused.body["message"]
+    assert bound("b", view | {"name": "nothing"}).status == 404
+    role = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": ["bind"]}
+    grant(client, [{**role, "resourceNames": ["view"]}], to="jane")
+    assert bound("c", view).status == 201
+    assert bound("d", view | {"name": "edit"}).status == 403
+
+
+def test_only_who_may_do_everything_makes_a_role_of_other_roles(client, jane):
+    grant(client, [{**MANAGE, "resources": ["clusterroles"], "verbs": ["create"]}], to="jane", namespace="")
+    rule = {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]}
+    role = {"metadata": {"name": "sum"}, "aggregationRule": rule}
+    refused = jane("POST", f"{RBAC}/clusterroles", role)
+    assert refused.body["message"].endswith("must have cluster-admin privileges to use the aggregationRule")
+
+
+def test_an_apply_that_creates_takes_the_right_to_create(client, jane):
+    grant(client, [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]}], to="jane")
+    path, kind = f"{CONFIG_MAPS}/new?fieldManager=t", "application/apply-patch+yaml"
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"}, "data": {"k": "v"}}
+    refused = jane("PATCH", path, body, kind)
+    assert (refused.status, "cannot create resource" in refused.body["message"]) == (403, True)
+    client.post(CONFIG_MAPS, config_map("new"))
+    assert jane("PATCH", path, body, kind).status == 200

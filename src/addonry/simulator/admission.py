@@ -164,6 +164,7 @@ def _quality(spec: Mapping[str, Any]) -> str:
 def _job(obj: Object, _: Store) -> None:
     """Tie the Job to its Pods by a label of its own uid, as batch/v1 documents for a Job without manualSelector."""
     spec, metadata = obj.setdefault("spec", {}), obj["metadata"]
+    obj["status"] = {}
     if spec.get("manualSelector"):
         return
     labels = {

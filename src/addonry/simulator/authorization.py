@@ -16,11 +16,11 @@ from addonry.simulator.routing import Route
 from addonry.simulator.storage import Object, ObjectKey, Store
 from addonry.simulator.users import Identity
 
-_GROUP: Final = "rbac.authorization.k8s.io"
-ROLES: Final = ResourceKey(_GROUP, "roles")
-CLUSTER_ROLES: Final = ResourceKey(_GROUP, "clusterroles")
-ROLE_BINDINGS: Final = ResourceKey(_GROUP, "rolebindings")
-CLUSTER_ROLE_BINDINGS: Final = ResourceKey(_GROUP, "clusterrolebindings")
+GROUP: Final = "rbac.authorization.k8s.io"
+ROLES: Final = ResourceKey(GROUP, "roles")
+CLUSTER_ROLES: Final = ResourceKey(GROUP, "clusterroles")
+ROLE_BINDINGS: Final = ResourceKey(GROUP, "rolebindings")
+CLUSTER_ROLE_BINDINGS: Final = ResourceKey(GROUP, "clusterrolebindings")
 _SERVICE_ACCOUNT: Final = "system:serviceaccount"
 _NAMED: Final = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "POST": "create"}
 _UNNAMED: Final = {"GET": "list", "HEAD": "list", "DELETE": "deletecollection"}

@@ -170,7 +170,7 @@ class Api:
     def _resource(self, request: Request, route: Route, resource: Resource, ended: Ended, who: Identity) -> Response:
         self._metrics.note(resource)
         if route.subresource:
-            return self._subresource(request, route, resource)
+            return self._subresource(request, route, resource, who)
         verb = _verb(request, route)
         if verb not in resource.verbs or (resource.namespaced and not route.namespace and verb not in _ACROSS):
             raise errors.method_not_allowed()
@@ -184,15 +184,15 @@ class Api:
                 return self._get(request, resource, key)
             case "create":
                 written = self._writer.create(
-                    resource, route.namespace, read_object(request, resource), _options(request)
+                    resource, route.namespace, read_object(request, resource), _options(request, who)
                 )
                 return self._shown(request, resource, written.obj, 201, written.warnings)
             case "update":
                 body = read_object(request, resource)
-                written = self._writer.replace(resource, key, body, _options(request))
+                written = self._writer.replace(resource, key, body, _options(request, who))
                 return self._shown(request, resource, written.obj, 200, written.warnings)
             case "patch":
-                return self._patch(request, resource, key)
+                return self._patch(request, resource, key, who)
             case "delete":
                 return self._delete(request, resource, key)
             case _:
@@ -232,11 +232,13 @@ class Api:
         body = watching.list_objects(self._store, self._clock, selection, form, query, as_of=request.as_of)
         return Response(200, body)
 
-    def _patch(self, request: Request, resource: Resource, key: ObjectKey, subresource: str = "") -> Response:
+    def _patch(
+        self, request: Request, resource: Resource, key: ObjectKey, who: Identity, subresource: str = ""
+    ) -> Response:
         content_type = request.content_type
         if content_type not in PATCH_TYPES:
             raise errors.unsupported_patch()
-        options = _options(request)
+        options = _options(request, who)
         if content_type == APPLY and not request.query.get("fieldManager"):
             said = "Required value: is required for apply patch"
             raise errors.invalid_options("PatchOptions", "FieldValueRequired", said, "fieldManager")
@@ -272,7 +274,7 @@ class Api:
 
     # ------------------------------------------------------------------ subresources
 
-    def _subresource(self, request: Request, route: Route, resource: Resource) -> Response:
+    def _subresource(self, request: Request, route: Route, resource: Resource, who: Identity) -> Response:
         sub = resource.subresource(route.subresource)
         if sub is None:
             raise errors.no_such_resource()
@@ -281,31 +283,31 @@ class Api:
             raise errors.method_not_allowed()
         key = ObjectKey(resource.key, route.namespace if resource.namespaced else "", route.name)
         if sub.name in ACTIONS:
-            return self._act(request, resource, key, sub)
+            return self._act(request, resource, key, sub, who)
         match sub.name, verb:
             case "scale", "get":
                 record = self._record(request, resource, key)
                 return json_response(self._writer.scale_of(resource, self._writer.full(resource, record)))
             case "scale", "update":
                 body = read_object(request, resource)
-                return json_response(self._writer.write_scale(resource, key, body, "", _options(request)))
+                return json_response(self._writer.write_scale(resource, key, body, "", _options(request, who)))
             case _, "get":
                 return self._get(request, resource, key)
             case _, "patch":
-                return self._patch(request, resource, key, sub.name)
+                return self._patch(request, resource, key, who, sub.name)
             case _:
                 body = read_object(request, resource)
-                written = self._writer.replace(resource, key, body, _options(request), sub.name)
+                written = self._writer.replace(resource, key, body, _options(request, who), sub.name)
                 return self._shown(request, resource, written.obj, 200, written.warnings)
 
-    def _act(self, request: Request, resource: Resource, key: ObjectKey, sub: Subresource) -> Response:
+    def _act(self, request: Request, resource: Resource, key: ObjectKey, sub: Subresource, who: Identity) -> Response:
         record = self._store.get(key)
         if record is None:
             raise errors.not_found(resource, key.name)
         body = read_object(request, resource) if request.body else {}
         self._check_types(body, sub.group_version or "v1", sub.kind)
         options = self._deletion(body.get("deleteOptions"), request)
-        return ACTIONS[sub.name](self._around, Call(request, resource, record, body, _options(request), options))
+        return ACTIONS[sub.name](self._around, Call(request, resource, record, body, _options(request, who), options))
 
     def _review(self, request: Request, resource: Resource, who: Identity) -> Response:
         """Who am I, and what may I or somebody else."""
@@ -319,7 +321,7 @@ class Api:
             answer["metadata"] = {"creationTimestamp": timestamp(self._clock.now())}
         elif answer.get("spec"):
             asked = {key: value for key, value in answer.items() if key != "status"}
-            answer["metadata"] = self._writer.owned_by(asked, resource, _options(request))["metadata"]
+            answer["metadata"] = self._writer.owned_by(asked, resource, _options(request, who))["metadata"]
         return json_response(answer, 201)
 
     # ------------------------------------------------------------------ bodies
@@ -399,7 +401,7 @@ def _verb(request: Request, route: Route) -> str:
     return ""
 
 
-def _options(request: Request) -> WriteOptions:
+def _options(request: Request, who: Identity) -> WriteOptions:
     query = request.query
     dry_run = query.get("dryRun", "")
     kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
@@ -421,6 +423,7 @@ def _options(request: Request) -> WriteOptions:
         dry_run=bool(dry_run),
         validation=validation or "Warn",
         force=query.get("force", "") == "true",
+        who=who,
         duplicates=() if validation == "Ignore" else duplicates(request),
     )
 

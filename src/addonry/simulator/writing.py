@@ -14,8 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from addonry.simulator import admission, conversion, errors, generations, quotas
+from addonry.simulator.authorization import Attributes, Authorizer
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
+from addonry.simulator.escalation import refuse_escalation
 from addonry.simulator.objects import (
     ApplyConflict,
     FieldError,
@@ -44,6 +46,7 @@ from addonry.simulator.objects import (
 from addonry.simulator.removal import begin_removal, is_due
 from addonry.simulator.resources import Resource, ResourceKey, Served, built_in
 from addonry.simulator.storage import Object, ObjectKey, Record, Store, new_uid
+from addonry.simulator.users import ADMINISTRATOR, Identity
 from addonry.simulator.webhooks import Webhooks, Write
 
 APPLY: Final = "application/apply-patch+yaml"
@@ -72,6 +75,7 @@ class WriteOptions:
     validation: str = "Warn"
     force: bool = False
     duplicates: tuple[str, ...] = ()  # members that the body has twice
+    who: Identity = ADMINISTRATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,6 +405,7 @@ class Writer:
         if not metadata.get("name"):
             cause = ("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
             raise errors.invalid(resource, "", [cause])
+        refuse_escalation(self.store, options.who, resource, obj, None)
         self._refuse(resource, metadata["name"], [*check_required(obj), *_custom_errors(resource, obj)])
         self._check_namespace(resource, obj)
         now = timestamp(self.clock.now())
@@ -446,6 +451,7 @@ class Writer:
             new = self._with_defaults(resource, changed)
         admission.carry_over(resource.key, live, new)
         self._check_finalizers(resource, live, new)
+        refuse_escalation(self.store, options.who, resource, new, live)
         if not subresource:
             found = [*check_immutable(live, new), *check_required(new), *_custom_errors(resource, new)]
             self._refuse(resource, name, found)
@@ -552,6 +558,7 @@ class Writer:
         if live is None:
             if subresource:
                 raise errors.not_found(resource, key.name)
+            self._check_may_create(resource, key, options.who)
             merged["metadata"] = {**merged.get("metadata", {}), "name": key.name}
             if key.namespace:
                 merged["metadata"]["namespace"] = key.namespace
@@ -559,6 +566,12 @@ class Writer:
         return self._update(resource, live, merged, options, subresource, tracked=True)
 
     # ------------------------------------------------------------------ parts
+
+    def _check_may_create(self, resource: Resource, key: ObjectKey, who: Identity) -> None:
+        """An apply that creates takes the right to create, too."""
+        what = Attributes("create", resource.group, resource.plural, namespace=key.namespace, name=key.name)
+        if not Authorizer(self.store).allows(who, what):
+            raise errors.access_forbidden(who.name, what)
 
     @staticmethod
     def _with_defaults(resource: Resource, obj: Object) -> Object:
