@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.request
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import pytest
 
+from addonry.simulator import SteppedClock
+from addonry.simulator.life.events import EVENTS, Recorder, Reporter
+from addonry.simulator.life.world import World
+from addonry.simulator.resources import Served
+from addonry.simulator.storage import Store
+
 CORE = "/api/v1/namespaces/default/events"
 NEWER = "/apis/events.k8s.io/v1/namespaces/default/events"
+CONTROLLER = Reporter("some-controller")
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 
@@ -144,3 +155,78 @@ def test_rights_are_those_of_the_group_that_is_asked(cluster, client):
     token = f"Bearer {cluster.user('jane').token}"
     assert client("GET", NEWER, Authorization=token).status == 200
     assert client("GET", CORE, Authorization=token).status == 403
+
+
+@dataclass
+class Diary:
+    """The Events of one reporter about one object."""
+
+    clock: SteppedClock
+    store: Store
+    recorder: Recorder
+
+    def tell(self, message: str, by: Reporter = CONTROLLER, **how: Any) -> None:
+        about = {"kind": "ReplicaSet", "namespace": "default", "name": "web", "uid": "1"}
+        self.recorder.tell(about, "Done", message, by=by, warning=False, **how)
+
+    def told(self) -> list[tuple[str, int]]:
+        return [(e["message"], e.get("count", 0)) for e in self.events()]
+
+    def events(self) -> list[dict[str, Any]]:
+        return [record.decode() for record in self.store.records(EVENTS.key)]
+
+    def after(self, seconds: float) -> Diary:
+        asyncio.run(self.clock.advance(seconds))
+        return self
+
+
+@pytest.fixture
+def diary() -> Diary:
+    clock, store = SteppedClock(), Store()
+    world = World(store, Served(), clock, lambda *_: None)
+    return Diary(clock, store, world.recorder)
+
+
+def test_what_is_told_again_counts_up(diary):
+    diary.tell("made")
+    diary.tell("made")
+    assert diary.told() == [("made", 2)]
+    [said] = diary.events()
+    assert (said["source"], said["reportingComponent"]) == ({"component": "some-controller"}, "some-controller")
+
+
+def test_what_counts_up_is_kept_as_long_as_something_new(diary):
+    diary.tell("made")
+    diary.after(3000).tell("made")
+    diary.after(3000)
+    assert diary.told() == [("made", 2)]
+    diary.after(601)
+    assert diary.told() == []
+
+
+def test_from_the_tenth_of_a_reason_on_they_are_told_in_one(diary):
+    for number in range(12):
+        diary.tell(f"made {number}")
+    combined = [(message, count) for message, count in diary.told() if message.startswith("(combined")]
+    assert len(diary.told()) == 10
+    assert combined == [("(combined from similar events): made 11", 3)]
+    diary.after(601).tell("made 12")
+    assert ("made 12", 1) in diary.told()
+
+
+def test_after_25_about_an_object_a_reporter_waits(diary):
+    for _ in range(30):
+        diary.tell("made")
+    assert diary.told() == [("made", 25)]
+    diary.after(300).tell("made")
+    assert diary.told() == [("made", 31)]
+
+
+def test_the_scheduler_reports_by_the_newer_group(diary):
+    for number in range(12):
+        diary.tell(f"bound {number}", Reporter("default-scheduler", instance="default-scheduler-1"), action="Binding")
+    assert len(diary.told()) == 12
+    said = diary.events()[0]
+    assert (said["action"], said["source"], said["firstTimestamp"]) == ("Binding", {}, None)
+    assert (said["reportingComponent"], said["reportingInstance"]) == ("default-scheduler", "default-scheduler-1")
+    assert datetime.fromisoformat(said["eventTime"]) == diary.clock.now()

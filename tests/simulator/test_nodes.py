@@ -48,7 +48,7 @@ def test_nodes_fill_up_and_a_pod_that_goes_makes_room(stepped):
         )
     }
     warnings = [e for e in client.get(EVENTS)["items"] if e["reason"] == "FailedScheduling"]
-    assert [(e["type"], e["source"]["component"]) for e in warnings] == [("Warning", "default-scheduler")]
+    assert [(e["type"], e["reportingComponent"]) for e in warnings] == [("Warning", "default-scheduler")]
     client.merge(f"{DEPLOYMENTS}/web", {"spec": {"replicas": 3}})
     simulator.advance(5)
     client.post(DEPLOYMENTS, asking("late", replicas=1, cpu="5"))

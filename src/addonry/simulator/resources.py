@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 from addonry.simulator.versions import DEFAULT_VERSION, ERAS, is_served, minor_of
 
 ALL_VERBS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+# The same of custom resources, in the order in which their discovery tells them.
+CUSTOM_VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 STATUS_VERBS: Final = ("get", "patch", "update")
 
 # group/version, kind, plural, scope, short names, categories, subresources, verbs where they are not the usual eight

@@ -11,7 +11,7 @@ from typing import Any, Final
 from addonry.simulator.clock import timestamp
 from addonry.simulator.life.world import DEFINITIONS, World, is_kind, is_leaving
 from addonry.simulator.removal import CLEANUP, remove, with_terminating
-from addonry.simulator.resources import ALL_VERBS, STATUS_VERBS, Column, Resource, ResourceKey, Subresource
+from addonry.simulator.resources import CUSTOM_VERBS, STATUS_VERBS, Column, Resource, ResourceKey, Subresource
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
 
 _CONDITIONS: Final = (
@@ -98,7 +98,7 @@ def resources_of(definition: Object) -> tuple[Resource, ...]:
             short_names=tuple(names.get("shortNames") or ()),
             categories=tuple(names.get("categories") or ()),
             subresources=_subresources(version),
-            verbs=ALL_VERBS,
+            verbs=CUSTOM_VERBS,
             has_generation=True,
             list_kind=names.get("listKind") or f"{names['kind']}List",
             columns=tuple(_column(column) for column in version.get("additionalPrinterColumns") or ()),

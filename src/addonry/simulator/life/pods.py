@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from addonry.simulator.clock import timestamp
 from addonry.simulator.life import scheduling, volumes
+from addonry.simulator.life.events import Reporter
 from addonry.simulator.life.world import (
     CLAIMS,
     NODES,
@@ -36,7 +37,7 @@ STOP_SECONDS: Final = 0.5
 RUN_SECONDS: Final = 1.0  # of a container that is meant to end
 _CRASH_DELAYS: Final = (1.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 _PLACES: Final = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
-_SCHEDULER: Final = "default-scheduler"
+_SCHEDULER: Final = Reporter("default-scheduler", instance="default-scheduler-control-plane")
 _KUBELET: Final = "kubelet"
 
 
@@ -159,7 +160,7 @@ class Pods:
         self._world.put(PODS, pod)  # which the node's kubelet sees
         where = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         message = f"Successfully assigned {where} to {name}"
-        self._world.event(PODS, pod, "Scheduled", message, by=_SCHEDULER)
+        self._world.event(PODS, pod, "Scheduled", message, by=_SCHEDULER, action="Binding")
 
     def _unschedulable(self, pod: Object, message: str) -> None:
         now = timestamp(self._world.clock.now())
@@ -170,7 +171,7 @@ class Pods:
         found["observedGeneration"] = pod["metadata"].get("generation", 1)
         pod["status"]["conditions"] = [found]
         self._world.put(PODS, pod)
-        self._world.event(PODS, pod, "FailedScheduling", message, by=_SCHEDULER, warning=True)
+        self._world.event(PODS, pod, "FailedScheduling", message, by=_SCHEDULER, warning=True, action="Scheduling")
 
     def _is_cut_off(self, pod: Object) -> bool:
         name = pod["spec"].get("nodeName")
@@ -252,18 +253,21 @@ class Pods:
         self._tell(pod, fates)
 
     def _tell(self, pod: Object, fates: Mapping[str, Fate]) -> None:
+        kubelet = Reporter(_KUBELET, host=pod["spec"]["nodeName"])
+
+        def warn(container: Object, reason: str, message: str) -> None:
+            part = f"spec.containers{{{container['name']}}}"
+            self._world.event(PODS, pod, reason, message, by=kubelet, warning=True, part=part)
+
         for container in pod["spec"]["containers"]:
             match fates[container["name"]]:
                 case Fate.BAD_IMAGE:
-                    message = f'Failed to pull image "{container["image"]}": not found'
-                    self._world.event(PODS, pod, "Failed", message, by=_KUBELET, warning=True)
-                    self._world.event(PODS, pod, "Failed", "Error: ImagePullBackOff", by=_KUBELET, warning=True)
+                    warn(container, "Failed", f'Failed to pull image "{container["image"]}": not found')
+                    warn(container, "Failed", "Error: ImagePullBackOff")
                 case Fate.CRASH:
-                    said = "Back-off restarting failed container"
-                    self._world.event(PODS, pod, "BackOff", said, by=_KUBELET, warning=True)
+                    warn(container, "BackOff", "Back-off restarting failed container")
                 case Fate.NOT_READY:
-                    said = "Readiness probe failed: the container is never ready"
-                    self._world.event(PODS, pod, "Unhealthy", said, by=_KUBELET, warning=True)
+                    warn(container, "Unhealthy", "Readiness probe failed: the container is never ready")
 
     def _finish(self, pod: Object, *, failed: bool = False) -> None:
         """A container that was meant to end has ended."""

@@ -7,7 +7,6 @@ everything else they do.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -17,6 +16,7 @@ import msgspec
 from addonry.simulator import admission, quotas, removal
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
+from addonry.simulator.life.events import Recorder, Reporter
 from addonry.simulator.life.occupancy import Occupancy
 from addonry.simulator.objects import apply_defaults
 from addonry.simulator.resources import Resource, Served, built_in
@@ -26,7 +26,6 @@ from addonry.simulator.webhooks import Webhooks, Write
 NAMESPACES: Final = built_in("", "namespaces")
 NODES: Final = built_in("", "nodes")
 PODS: Final = built_in("", "pods")
-EVENTS: Final = built_in("", "events")
 SERVICES: Final = built_in("", "services")
 CLAIMS: Final = built_in("", "persistentvolumeclaims")
 VOLUMES: Final = built_in("", "persistentvolumes")
@@ -46,7 +45,6 @@ CRON_JOBS: Final = built_in("batch", "cronjobs")
 DEFINITIONS: Final = built_in("apiextensions.k8s.io", "customresourcedefinitions")
 API_SERVICES: Final = built_in("apiregistration.k8s.io", "apiservices")
 
-_EVENT_LIFE: Final = 3600.0
 # How long a controller that was refused an object waits before it tries again.
 RETRY_SECONDS: Final = 1.0
 # What controllers make for workloads, and admission may refuse.
@@ -78,14 +76,15 @@ class World:
     """When a Pod became ready, in simulated seconds; timestamps are too coarse. Unknown means long ago."""
     webhooks: Webhooks = field(init=False)
     occupancy: Occupancy = field(init=False)
+    recorder: Recorder = field(init=False)
     _refused: dict[str, str] = field(default_factory=dict)
     """Which workloads were refused a Pod, by uid, and why; so that it is told once and not at every attempt."""
     _owners: dict[str, ObjectKey] = field(default_factory=dict)
-    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
         self.webhooks = Webhooks(self.store)
         self.occupancy = Occupancy(self.store)
+        self.recorder = Recorder(self.store, self.clock, self.create)
 
     # ------------------------------------------------------------------ reading
 
@@ -180,40 +179,30 @@ class World:
         self._refused.pop(owner["metadata"]["uid"], None)
 
     def event(
-        self, resource: Resource, obj: Object, reason: str, message: str, *, by: str, warning: bool = False
+        self,
+        resource: Resource,
+        obj: Object,
+        reason: str,
+        message: str,
+        *,
+        by: str | Reporter,
+        warning: bool = False,
+        action: str = "",
+        part: str = "",
     ) -> None:
-        """Tell the users of the cluster what happened to an object."""
-        about, now = obj["metadata"], timestamp(self.clock.now())
-        number = int(self.clock.now().timestamp() * 1e9) + next(self._numbers)
-        namespace = about.get("namespace", "default")
-        event = {
-            "metadata": {"name": f"{about['name']}.{number:x}", "namespace": namespace},
-            "involvedObject": {
-                "kind": resource.kind,
-                "namespace": namespace,
-                "name": about["name"],
-                "uid": about["uid"],
-                "apiVersion": resource.api_version,
-                "resourceVersion": about.get("resourceVersion", ""),
-            },
-            "reason": reason,
-            "message": message,
-            "source": {"component": by},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-            "type": "Warning" if warning else "Normal",
-            "eventTime": None,
-            "reportingComponent": by,
-            "reportingInstance": "",
+        """Tell the users of the cluster what happened to an object, or to the *part* of it at that path."""
+        metadata = obj["metadata"]
+        about = {
+            "kind": resource.kind,
+            **({"namespace": metadata["namespace"]} if "namespace" in metadata else {}),
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+            "apiVersion": resource.api_version,
+            "resourceVersion": metadata.get("resourceVersion", ""),
+            **({"fieldPath": part} if part else {}),
         }
-        made = self.create(EVENTS, event)
-        key = key_of(EVENTS, made)
-
-        def expire() -> None:
-            self.store.remove(key)
-
-        self.clock.call_later(_EVENT_LIFE, expire)
+        reporter = Reporter(by) if isinstance(by, str) else by
+        self.recorder.tell(about, reason, message, by=reporter, warning=warning, action=action)
 
 
 def key_of(resource: Resource, obj: Object) -> ObjectKey:
