@@ -153,6 +153,51 @@ def test_an_object_has_one_controller(client):
     assert 'Found "true" in references for ConfigMap/a and ConfigMap/b' in answer.body["message"]
 
 
+def test_a_service_has_no_address_that_is_not_to_be_had(client):
+    services = "/api/v1/namespaces/default/services"
+
+    def with_address(name, address):
+        return {"metadata": {"name": name}, "spec": {"clusterIP": address, "ports": [{"port": 80}]}}
+
+    client.post(services, with_address("a", "10.96.7.7"))
+    for address, said in (
+        ("10.1.2.3", "failed to allocate IP 10.1.2.3: the provided network does not match the current range"),
+        ("10.96.7.7", "failed to allocate IP 10.96.7.7: provided IP is already allocated"),
+        ("nope", "must be a valid IP address"),
+    ):
+        answer = client("POST", services, with_address("b", address))
+        assert answer.status == 422
+        assert said in answer.body["message"]
+    assert client("POST", services, with_address("b", "None")).status == 201
+
+
+def test_a_pod_needs_its_service_account(client):
+    spec = {"serviceAccountName": "robot", "containers": [{"name": "a", "image": "registry.example/app:1.0"}]}
+    answer = client("POST", PODS, {"metadata": {"name": "p"}, "spec": spec})
+    said = 'pods "p" is forbidden: error looking up service account default/robot: serviceaccount "robot" not found'
+    assert (answer.status, answer.body["message"]) == (403, said)
+    client.post("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "robot"}})
+    client.post(PODS, {"metadata": {"name": "p"}, "spec": spec})
+
+
+def test_a_workload_waits_for_its_service_account(client):
+    made = deployment(replicas=1)
+    made["spec"]["template"]["spec"]["serviceAccountName"] = "robot"
+    client.post(DEPLOYMENTS, made)
+    sets = "/apis/apps/v1/namespaces/default/replicasets"
+
+    def told(found):
+        return [c for item in found["items"] for c in item["status"].get("conditions", ())]
+
+    refused = told(client.wait(sets, "the ReplicaSet says so", told))[0]["message"]
+    assert refused.startswith('pods "web-')
+    assert refused.endswith(
+        '-" is forbidden: error looking up service account default/robot: serviceaccount "robot" not found'
+    )
+    client.post("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "robot"}})
+    client.wait(f"{DEPLOYMENTS}/web", "it is ready", lambda found: found["status"].get("readyReplicas"))
+
+
 def test_an_unknown_group_is_not_even_a_status(client):
     answer = client("GET", "/apis/nope.example/v1/things")
     assert (answer.status, answer.raw) == (404, b"404 page not found\n")

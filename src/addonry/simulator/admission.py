@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from copy import deepcopy
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
-from addonry.simulator.resources import ResourceKey
+from addonry.simulator import errors
+from addonry.simulator.objects.faults import FieldError, invalid
+from addonry.simulator.resources import ResourceKey, built_in
 from addonry.simulator.storage import Object, Store
 
 SERVICES: Final = ResourceKey("", "services")
 STORAGE_CLASSES: Final = ResourceKey("storage.k8s.io", "storageclasses")
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
+_NETWORKS: Final = ResourceKey("networking.k8s.io", "servicecidrs")
 _NODE_PORTS: Final = range(30000, 32768)
 
 _TOKENS: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -72,6 +77,8 @@ def _service(obj: Object, store: Store) -> None:
         return
     if not spec.get("clusterIP"):
         spec["clusterIP"] = _free_address(store)
+    elif spec["clusterIP"] != "None":
+        _check_address(obj, store)
     spec.setdefault("clusterIPs", [spec["clusterIP"]])
     spec.setdefault("ipFamilies", ["IPv4"])
     spec.setdefault("ipFamilyPolicy", "SingleStack")
@@ -85,10 +92,51 @@ def _service(obj: Object, store: Store) -> None:
 
 
 def _free_address(store: Store) -> str:
-    taken = {record.decode().get("spec", {}).get("clusterIP") for record in store.records(SERVICES)}
-    while (address := f"10.96.{_DICE.randrange(256)}.{_DICE.randrange(2, 255)}") in taken:
-        pass
-    return address
+    taken, networks = _addresses(store), _networks(store)
+    if not networks:
+        return ""
+    while True:
+        network = networks[0]
+        address = str(network[_DICE.randrange(2, network.num_addresses - 1)])
+        if address not in taken:
+            return address
+
+
+def _check_address(obj: Object, store: Store) -> None:
+    """422 for an address that a client chose and cannot have."""
+    address = obj["spec"]["clusterIP"]
+    try:
+        is_inside = any(ip_address(address) in network for network in _networks(store))
+    except ValueError:
+        said = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+        raise _refused(obj, invalid("spec.clusterIPs[0]", address, said)) from None
+    why = "" if is_inside else "the provided network does not match the current range"
+    if is_inside and address in _addresses(store):
+        why = "provided IP is already allocated"
+    if why:
+        raise _refused(obj, invalid("spec.clusterIPs", [address], f"failed to allocate IP {address}: {why}"))
+
+
+def _refused(service: Object, found: FieldError) -> errors.ApiError:
+    cause = (str(found.type), found.message, found.field)
+    return errors.invalid(built_in("", "services"), service["metadata"]["name"], [cause])
+
+
+def _addresses(store: Store) -> set[Any]:
+    return {record.decode().get("spec", {}).get("clusterIP") for record in store.records(SERVICES)}
+
+
+def _networks(store: Store) -> list[IPv4Network | IPv6Network]:
+    """What Services have their addresses from.
+
+    See https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/
+    """
+    written = (cidr for record in store.records(_NETWORKS) for cidr in record.decode()["spec"].get("cidrs") or ())
+    found = []
+    for cidr in written:
+        with suppress(ValueError):
+            found.append(ip_network(cidr))
+    return found
 
 
 def _all_ports(store: Store) -> Iterable[Mapping[str, Any]]:
@@ -201,7 +249,7 @@ def _default_storage_class(store: Store) -> str:
 def _definition(obj: Object, _: Store) -> None:
     versions = obj.get("spec", {}).get("versions", [])
     stored = [version["name"] for version in versions if version.get("storage")]
-    obj["status"] = {"conditions": [], "acceptedNames": {"kind": "", "plural": ""}, "storedVersions": stored}
+    obj["status"] = {"conditions": None, "acceptedNames": {"kind": "", "plural": ""}, "storedVersions": stored}
 
 
 def _status(**first: Any) -> Callable[[Object, Store], None]:

@@ -26,7 +26,7 @@ from addonry.simulator.life.controllers import start_life
 from addonry.simulator.messages import JSON, Request, Response
 from addonry.simulator.nodes import joining, node_key, set_ready
 from addonry.simulator.objects import Schemas
-from addonry.simulator.population import DEFAULT_NODES, populate
+from addonry.simulator.population import DEFAULT_NODES, DEFAULT_SERVICES, populate
 from addonry.simulator.resources import Served, built_in
 from addonry.simulator.storage import Object, ObjectKey, Store, new_uid
 from addonry.simulator.tls import Authority
@@ -96,6 +96,7 @@ class SimulatedCluster:
         schemas: Schemas,
         kubernetes_version: str = DEFAULT_VERSION,
         nodes: int | Sequence[Object] = DEFAULT_NODES,
+        services: str = DEFAULT_SERVICES,
         require_token: bool = False,
         authority: Authority | None = None,
         snapshot: Mapping[str, Any] | None = None,
@@ -129,7 +130,9 @@ class SimulatedCluster:
         self._api.kubernetes_version = kubernetes_version
         self._life = start_life(self._store, self._served, clock)
         if snapshot is None:
-            populate(self._store, now=clock.now(), kubernetes_version=kubernetes_version, nodes=nodes)
+            populate(
+                self._store, now=clock.now(), kubernetes_version=kubernetes_version, nodes=nodes, services=services
+            )
         else:
             self.load(snapshot)
 

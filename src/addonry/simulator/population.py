@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from ipaddress import ip_network
 from typing import Any, Final
 
 from addonry.simulator.aggregation import local_services
@@ -19,6 +20,7 @@ from addonry.simulator.versions import minor_of
 
 NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 DEFAULT_NODES: Final = 3
+DEFAULT_SERVICES: Final = "10.96.0.0/12"
 
 _CONDITIONS: Final = (
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -28,25 +30,32 @@ _CONDITIONS: Final = (
 )
 
 
-def populate(store: Store, *, now: datetime, kubernetes_version: str, nodes: int | Sequence[Object]) -> None:
-    """Put the first objects into an empty store; *nodes* are so many usual ones, or just these."""
+def populate(
+    store: Store, *, now: datetime, kubernetes_version: str, nodes: int | Sequence[Object], services: str
+) -> None:
+    """Put the first objects into an empty store; *nodes* are so many usual ones, or just these.
+
+    *services* is the network that Services have their addresses from.
+    """
     if isinstance(nodes, int):
         nodes = [
             node_object(number, f"node-{number}", now=now, kubernetes_version=kubernetes_version)
             for number in range(nodes)
         ]
-    for resource, obj in _first_objects(timestamp(now), nodes):
+    for resource, obj in _first_objects(timestamp(now), nodes, services):
         store.put(resource, obj)
     for resource, obj in local_services(minor_of(kubernetes_version), timestamp(now)):
         store.put(resource, obj)
 
 
-def _first_objects(now: str, nodes: Sequence[Object]) -> Iterator[tuple[Resource, Object]]:
+def _first_objects(now: str, nodes: Sequence[Object], services: str) -> Iterator[tuple[Resource, Object]]:
     for name in NAMESPACES:
         yield built_in("", "namespaces"), _namespace(name, now)
     for node in nodes:
         yield built_in("", "nodes"), node
-    yield built_in("", "services"), _kubernetes_service(now)
+    yield built_in("", "services"), _kubernetes_service(now, str(ip_network(services)[1]))
+    # Older versions hold the network elsewhere, and do not serve the object.
+    yield built_in("networking.k8s.io", "servicecidrs"), _service_network(now, services)
     yield built_in("storage.k8s.io", "storageclasses"), _storage_class(now)
     yield from default_roles(now)
 
@@ -126,13 +135,28 @@ def _storage_class(now: str) -> Object:
     }
 
 
-def _kubernetes_service(now: str) -> Object:
+def _service_network(now: str, network: str) -> Object:
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "lastTransitionTime": now,
+        "reason": "",
+        "message": "Kubernetes default Service CIDR is ready",
+    }
+    return {
+        "metadata": _metadata("kubernetes", now, finalizers=["networking.k8s.io/service-cidr-finalizer"]),
+        "spec": {"cidrs": [network]},
+        "status": {"conditions": [ready]},
+    }
+
+
+def _kubernetes_service(now: str, address: str) -> Object:
     labels = {"component": "apiserver", "provider": "kubernetes"}
     return {
         "metadata": _metadata("kubernetes", now, namespace="default", labels=labels),
         "spec": {
-            "clusterIP": "10.96.0.1",
-            "clusterIPs": ["10.96.0.1"],
+            "clusterIP": address,
+            "clusterIPs": [address],
             "internalTrafficPolicy": "Cluster",
             "ipFamilies": ["IPv4"],
             "ipFamilyPolicy": "SingleStack",

@@ -403,7 +403,7 @@ class Simulator:
         )
         return cluster
 
-    def _blank(self, clock: SteppedClock, version: str, nodes: Sequence[Object]) -> SimulatedCluster:
+    def _blank(self, clock: SteppedClock, version: str, nodes: Sequence[Object], services: str) -> SimulatedCluster:
         """A cluster that nobody can reach, for a template to be made in."""
         return SimulatedCluster(
             "template",
@@ -412,6 +412,7 @@ class Simulator:
             schemas=self._schemas,
             kubernetes_version=version,
             nodes=nodes,
+            services=services,
         )
 
 

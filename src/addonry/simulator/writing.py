@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from addonry.simulator import admission, conversion, errors, generations, quotas
+from addonry.simulator.accounts import refuse_without_account
 from addonry.simulator.authorization import Attributes, Authorizer
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
@@ -408,6 +409,7 @@ class Writer:
         refuse_escalation(self.store, options.who, resource, obj, None)
         self._refuse(resource, metadata["name"], [*check_required(obj), *_custom_errors(resource, obj)])
         self._check_namespace(resource, obj)
+        refuse_without_account(self.store, resource, obj)
         now = timestamp(self.clock.now())
         if not tracked:
             metadata.pop("managedFields", None)

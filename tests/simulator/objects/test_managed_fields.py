@@ -273,3 +273,10 @@ def test_a_built_in_object_loses_what_its_type_cannot_hold():
 def test_a_custom_resource_keeps_its_empty_lists_but_no_unknown_fields():
     widget = {"metadata": {"name": "w"}, "spec": {"tags": [], "nope": 1, "free": {"any": [1]}}}
     assert normalise(widget, WIDGET)["spec"] == {"tags": [], "free": {"any": [1]}}
+
+
+def test_an_applier_who_only_shares_what_is_there_has_no_time():
+    alone = applied(None, config(a="1"), "alpha")
+    both = applied(alone, config(a="1"), "beta", now=LATER)
+    times = {entry["manager"]: entry.get("time") for entry in both["metadata"]["managedFields"]}
+    assert times == {"alpha": NOW, "beta": None}

@@ -48,7 +48,7 @@ class Definitions:
 
     def _establish(self, definition: Object) -> None:
         status = dict(definition.get("status") or {})
-        if not any(c["type"] == "Established" for c in status.get("conditions", [])):
+        if not any(c["type"] == "Established" for c in status.get("conditions") or ()):
             now = timestamp(self._world.clock.now())
             status["conditions"] = [
                 {"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}

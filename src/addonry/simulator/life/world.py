@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from addonry.simulator import admission, quotas, removal
+from addonry.simulator.accounts import refuse_without_account
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
 from addonry.simulator.life.events import Recorder, Reporter
@@ -130,6 +131,7 @@ class World:
         metadata["creationTimestamp"] = timestamp(self.clock.now())
         if resource.has_generation:
             metadata["generation"] = 1
+        refuse_without_account(self.store, resource, full)
         admission.complete(resource.key, full, self.store)
         if resource.key in _ADMITTED:
             full = self._admit(resource, full)

@@ -288,7 +288,8 @@ def _apply(
     fields = sets.difference(claimed, _NEVER_TRACKED)
     managers.pop(owner, None)
     if fields:
-        time = last.time if is_same and last is not None and last.time else now
+        # Who changes nothing keeps the time of before, and has none when this is the first.
+        time = (last.time if last is not None else None) if is_same else now
         managers[owner] = Share(fields, api_version, time)
     result = _with_managers(_synced_last_applied(merged, applied, manager), managers)
     return _or_same(live, result)

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from addonry.simulator.population import DEFAULT_SERVICES
 from addonry.simulator.resources import BUILT_IN
 from addonry.simulator.storage import Object
 from addonry.simulator.versions import minor_of, whole
@@ -113,6 +114,8 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     suffix: str = ""
     """What the distribution puts behind the version of Kubernetes."""
     words: dict[str, str | dict[str, str]] = {}
+    services: str = DEFAULT_SERVICES
+    """The network that Services have their addresses from."""
     nodes: list[NodeShape] = []
     objects: list[Group] = []
     releases: list[Release] = []

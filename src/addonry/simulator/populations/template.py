@@ -36,7 +36,7 @@ class Cluster(Protocol):
     def close(self) -> None: ...
 
 
-MakeCluster = Callable[[SteppedClock, str, Sequence[Object]], Cluster]
+MakeCluster = Callable[[SteppedClock, str, Sequence[Object], str], Cluster]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ async def build(population: Population, kubernetes: str, make: MakeCluster) -> d
     document = population.at(version)
     began = datetime.now(UTC) - AGE
     clock = SteppedClock(began)
-    cluster = make(clock, version, [_node(place, shape, began, version) for place, shape in enumerate(document.nodes)])
+    nodes = [_node(place, shape, began, version) for place, shape in enumerate(document.nodes)]
+    cluster = make(clock, version, nodes, document.services)
     try:
         for stage in _stages(_written(document, began)):
             for each in stage:
