@@ -60,6 +60,8 @@ _VARYING: Final[Mapping[str, str]] = {
     "topology.kubernetes.io/zone": "ZONE",
     "credential-id": "CREDENTIAL",
 }
+# While a rollout gets on, which of these stands there depends on whether two controllers' writes met in a conflict.
+_GETTING_ON: Final = frozenset(("NewReplicaSetCreated", "FoundNewReplicaSet", "ReplicaSetUpdated"))
 _VARYING_NUMBERS: Final = frozenset(("retryAfterSeconds", "nodePort", "terminatingReplicas"))
 
 Difference = tuple[str, Any, Any]
@@ -114,6 +116,8 @@ class Side:
     def _members(self, value: Mapping[str, Any], *, learn: bool) -> dict[str, Any]:
         found = {self._text(key): self._form(key, part, learn=learn) for key, part in value.items()}
         found.pop("gitCommit", None)
+        if found.get("type") == "Progressing" and found.get("reason") in _GETTING_ON:
+            found |= {"reason": "gets on", "message": "gets on"}
         _say_if_behind(found)
         if "columnDefinitions" in found:
             columns = found["columnDefinitions"] or []
