@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from addonry.simulator import selectors
+from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
-from addonry.simulator.resources import built_in
+from addonry.simulator.resources import Resource, built_in
 from addonry.simulator.storage import Object, Record, Store
 
 BUDGETS: Final = built_in("policy", "poddisruptionbudgets")
@@ -43,6 +44,28 @@ def take_disruption(store: Store, record: Record, *, dry_run: bool) -> None:
         # Booked at once, so that a second eviction before the controller has counted again finds nothing left.
         budget["status"] = {**told, "disruptionsAllowed": told["disruptionsAllowed"] - 1}
         store.put(BUDGETS, budget)
+
+
+def mark_disrupted(store: Store, resource: Resource, record: Record, clock: Clock) -> None:
+    """Say on the Pod why it ends, for whoever counts failures of it.
+
+    https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
+    """
+    pod = record.decode()
+    if pod["metadata"].get("deletionTimestamp"):
+        return
+    told = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": timestamp(clock.now()),
+        "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting",
+    }
+    status = pod.setdefault("status", {})
+    others = [condition for condition in status.get("conditions", ()) if condition["type"] != told["type"]]
+    status["conditions"] = [*others, told]
+    store.put(resource, pod)
 
 
 def selects(budget: Object, record: Record) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from addonry.simulator import errors
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
-from addonry.simulator.evictions import take_disruption
+from addonry.simulator.evictions import mark_disrupted, take_disruption
 from addonry.simulator.logs import log_of
 from addonry.simulator.messages import Request, Response, json_response, text_response
 from addonry.simulator.resources import Resource, built_in
@@ -58,6 +58,8 @@ def _log(around: Surroundings, call: Call) -> Response:
 
 def _evict(around: Surroundings, call: Call) -> Response:
     take_disruption(around.store, call.record, dry_run=call.deletion.dry_run)
+    if not call.deletion.dry_run:
+        mark_disrupted(around.store, call.resource, call.record, around.clock)
     around.writer.delete(call.resource, call.record.key, call.deletion)
     return _success()
 

@@ -59,6 +59,7 @@ _VARYING: Final[Mapping[str, str]] = {
     "nodeName": "NODE",
     "topology.kubernetes.io/zone": "ZONE",
     "credential-id": "CREDENTIAL",
+    "token": "TOKEN",
 }
 # While a rollout gets on, which of these stands there depends on whether two controllers' writes met in a conflict.
 _GETTING_ON: Final = frozenset(("NewReplicaSetCreated", "FoundNewReplicaSet", "ReplicaSetUpdated"))
@@ -185,7 +186,7 @@ def _text(value: str) -> str:
 def _continued(token: str) -> str:
     try:
         found = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        return f"continue at {found['start']}"
+        return f"continue at {_text(found['start'])}"
     except (ValueError, KeyError):
         return "a continue token"
 

@@ -8,7 +8,7 @@ controllers wrote (its status, the revision of a Deployment, the cells of a tabl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,39 +75,47 @@ def remaining(
 
 def _closest(wanted: Mapping[str, Any], clients: list[Any], controllers: list[Any], where: str) -> Iterator[Difference]:
     """The differences from the nearest of each part."""
-    for part, candidates in ((_clients, clients), (_controllers, controllers)):
+    for part, candidates in ((_clients, clients), (_controllers, controllers), (_owners_of_status, controllers)):
         tries = [list(differences(part(wanted), part(candidate), where)) for candidate in candidates]
         yield from min(tries, key=len, default=[(where or "object", wanted, "(absent)")])
 
 
 def _clients(shown: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _apart(key, value, _without_revision) for key, value in shown.items() if key not in ("status", "cells")
-    }
+    kept = {key: value for key, value in shown.items() if key not in ("status", "cells", "metadata", "object")}
+    if isinstance(shown.get("object"), Mapping):
+        kept["object"] = {**shown["object"], "metadata": _clients_metadata(_metadata(shown))}
+    elif isinstance(shown.get("metadata"), Mapping):
+        kept["metadata"] = _clients_metadata(_metadata(shown))
+    return kept
+
+
+def _clients_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != _REVISION}
+    managers = [entry for entry in metadata.get("managedFields") or () if entry.get("subresource") != "status"]
+    kept = {key: value for key, value in metadata.items() if key not in ("annotations", "managedFields")}
+    return (
+        kept | ({"annotations": annotations} if annotations else {}) | ({"managedFields": managers} if managers else {})
+    )
 
 
 def _controllers(shown: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in shown.items() if key in ("status", "cells")}
-    metadata = shown.get("metadata") or (shown.get("object") or {}).get("metadata") or {}
-    return {**kept, "revision": (metadata.get("annotations") or {}).get(_REVISION)}
+    return {**kept, "revision": (_metadata(shown).get("annotations") or {}).get(_REVISION)}
 
 
-def _apart(key: str, value: Any, metadata: Callable[[Any], Any]) -> Any:
-    if key == "object" and isinstance(value, Mapping):
-        return {k: _apart(k, v, metadata) for k, v in value.items()}
-    return metadata(value) if key == "metadata" and isinstance(value, Mapping) else value
-
-
-def _without_revision(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in metadata.items() if key != "annotations"}
-    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != _REVISION}
-    return {**kept, "annotations": annotations} if annotations else kept
+def _owners_of_status(shown: Mapping[str, Any]) -> dict[str, Any]:
+    # Whoever owns a part of the status loses it to the controller that writes it next.
+    owners = [entry for entry in _metadata(shown).get("managedFields") or () if entry.get("subresource") == "status"]
+    return {"owners of status": owners}
 
 
 def _distinct(shown: Iterator[Any]) -> list[Any]:
     return list({json.dumps(each, sort_keys=True): each for each in shown}.values())
 
 
+def _metadata(shown: Mapping[str, Any]) -> Mapping[str, Any]:
+    return shown.get("metadata") or (shown.get("object") or {}).get("metadata") or {}
+
+
 def _name(shown: Mapping[str, Any]) -> str:
-    metadata = shown.get("metadata") or (shown.get("object") or {}).get("metadata") or {}
-    return str(metadata.get("name", ""))
+    return str(_metadata(shown).get("name", ""))

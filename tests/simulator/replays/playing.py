@@ -24,7 +24,7 @@ from addonry.simulator.resources import ResourceKey
 from . import scene
 from .comparing import Difference, Pairs, Side, differences, plain_protobuf
 from .hindsight import CLIENTS_SECONDS, CONTROLLERS_SECONDS, Doubt, reading_of, remaining
-from .recording import Exchange, load
+from .recording import Exchange, load, scenarios
 from .watches import OpenWatch
 
 SCHEMAS: Final = Schemas.load()
@@ -70,6 +70,7 @@ class Player:
         self._changes: list[tuple[float, int, ResourceKey]] = []
         self._watches: list[tuple[Outcome, OpenWatch]] = []
         self._namespaces = scene.own_namespaces(scenario, self._exchanges)
+        self._foreign = frozenset(scenarios()) - self._namespaces
 
     async def play(self) -> list[Outcome]:
         outcomes = []
@@ -242,7 +243,7 @@ class Player:
         metadata = (item.get("object") or item).get("metadata") or {} if isinstance(item, dict) else {}
         namespace = metadata.get("namespace")
         if namespace is None:
-            return True
+            return metadata.get("name") not in self._foreign  # their namespaces
         return namespace in self._namespaces
 
     # ------------------------------------------------------------------ watches
@@ -254,7 +255,7 @@ class Player:
             outcome.differences.append(("status code", outcome.exchange.status, (response.status, response.body[:400])))
             return
         outcome.differences += self._compared_headers(outcome.exchange, response)
-        watch.read(response, self._clock.elapsed)
+        watch.read(response)
         self._watches.append((outcome, watch))
 
     async def _leave_watches(self, exchange: Exchange, *, is_new_step: bool) -> None:
@@ -267,9 +268,9 @@ class Player:
             last = max(outcome.exchange.event_t, default=outcome.exchange.t)
             is_over = exchange.is_write and exchange.t > last
             is_over |= is_new_step and not exchange.client.startswith("raw")
-            if watch.cut_off is None and is_over:
-                watch.cut_off = now
-            elif watch.cut_off is not None and now > watch.cut_off + _PATIENCE and exchange.t > _end(outcome.exchange):
+            if watch.left_at is None and is_over:
+                await watch.leave(now)
+            elif watch.left_at is not None and now > watch.left_at + _PATIENCE and exchange.t > _end(outcome.exchange):
                 self._watches.remove((outcome, watch))
                 await self._finish(outcome, watch)
 

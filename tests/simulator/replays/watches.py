@@ -12,35 +12,44 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from addonry.simulator.messages import Response
 
 from .comparing import Difference, Side, differences
 
+_TURNS: Final = 20
+
 
 @dataclass
 class OpenWatch:
-    """A watch on the simulated cluster, and when its recorded client stopped looking."""
+    """A watch on the simulated cluster, and when its recorded client stopped looking: at which moment and event."""
 
     closed: asyncio.Event
-    lines: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
     reading: asyncio.Task[None] | None = None
-    cut_off: float | None = None
+    left_at: float | None = None
+    seen: int | None = None
 
     @property
     def ended_itself(self) -> bool:
         return self.reading is None or self.reading.done()
 
-    def read(self, response: Response, elapsed: Callable[[], float]) -> None:
-        """Begin to collect what the watch tells, each with its moment."""
-        self.reading = asyncio.ensure_future(self._read(response, elapsed))
+    def read(self, response: Response) -> None:
+        """Begin to collect what the watch tells."""
+        self.reading = asyncio.ensure_future(self._read(response))
 
-    async def _read(self, response: Response, elapsed: Callable[[], float]) -> None:
+    async def _read(self, response: Response) -> None:
         assert response.stream is not None
         async with contextlib.aclosing(response.stream) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
-                self.lines += [(elapsed(), json.loads(line)) for line in piece.splitlines()]
+                self.lines += [json.loads(line) for line in piece.splitlines()]
+
+    async def leave(self, moment: float) -> None:
+        """The recorded client saw nothing of what happens from *moment* on, but for what it had brought about."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)  # until what happened so far was read
+        self.left_at, self.seen = moment, len(self.lines)
 
     async def close(self) -> None:
         self.closed.set()
@@ -51,12 +60,10 @@ class OpenWatch:
         self, recorded: list[dict[str, Any]], sides: tuple[Side, Side], is_own: Callable[[Any], bool]
     ) -> Iterator[Difference]:
         """How its events differ from the *recorded* ones."""
-        cut_off = self.cut_off
-        told = [(at, event) for at, event in self.lines if is_own(event.get("object"))]
         expected = _stories([event for event in recorded if is_own(event.get("object"))], sides[0])
-        actual = _stories([event for _, event in told], sides[1])
+        actual = _stories([event for event in self.lines if is_own(event.get("object"))], sides[1])
         # Later objects come from later requests, which the recorded client did not watch any more.
-        in_time = {_named(sides[1].form(e)["object"]) for at, e in told if cut_off is None or at <= cut_off}
+        in_time = {_named(sides[1].form(event)["object"]) for event in self.lines[: self.seen]}
         missing = sorted({*expected} - {*actual})
         extra = sorted((in_time & {*actual}) - {*expected})
         if missing or extra:
@@ -105,7 +112,7 @@ def _stories(events: list[dict[str, Any]], side: Side) -> dict[str, _Story]:
 
 
 def _marks_end(bookmark: Mapping[str, Any]) -> bool:
-    return bool((bookmark["object"].get("metadata") or {}).get("annotations"))
+    return "k8s.io/initial-events-end" in ((bookmark["object"].get("metadata") or {}).get("annotations") or {})
 
 
 def _named(shown: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
 from addonry.simulator.life.events import Recorder, Reporter
 from addonry.simulator.life.occupancy import Occupancy
-from addonry.simulator.objects import apply_defaults
+from addonry.simulator.objects import apply_defaults, take_over_status
 from addonry.simulator.resources import Resource, Served, built_in
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey, Record, Store, new_uid
 from addonry.simulator.webhooks import Webhooks, Write
@@ -157,8 +157,10 @@ class World:
 
     def set_status(self, resource: Resource, obj: Object, status: Mapping[str, Any]) -> bool:
         """Write the status if it differs; says whether it did."""
-        if obj.get("status") == status:
+        before = obj.get("status") or {}
+        if before == status:
             return False
+        take_over_status(obj, [key for key in {*before, *status} if before.get(key) != status.get(key)])
         obj["status"] = dict(status)
         self.store.put(resource, obj)
         return True

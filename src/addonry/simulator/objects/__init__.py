@@ -13,7 +13,7 @@ from .encoding import EncodeError, encode
 from .events import kept_event, viewed_event
 from .faults import FieldError
 from .go_json import duplicate_members, json_fault, kind_of
-from .managed_fields import ApplyConflict, apply, update_managers
+from .managed_fields import ApplyConflict, apply, take_over_status, update_managers
 from .patching import PatchError, go_format, json_patch, merge_patch, strategic_merge
 from .protobuf import DecodeError, decode
 from .scale import scale_managers, with_scale_managers
@@ -61,6 +61,7 @@ __all__ = [
     "scale_managers",
     "strategic_merge",
     "strict_error",
+    "take_over_status",
     "unknown_fields",
     "update_managers",
     "viewed_event",

@@ -132,12 +132,18 @@ def update_managers(
         # The documented way to clear ownership; nobody is tracked again until the next apply.
         return _or_same(before, _with_managers(after, {}))
     managers = read_managers(sent) or read_managers(_metadata(before).get("managedFields"))
-    if not managers and before is not None:
+    if not managers and before is not None and not _is_made_by_controllers(before):
         return _or_same(before, _with_managers(after, {}))
     api_version = after.get("apiVersion", "")
     owner = Owner(manager, operation, api_version, subresource)
     changed = _updated(before or schema.skeleton(), after, managers, owner, schema=schema, now=now)
     return _or_same(before, _with_managers(after, _capped(changed)))
+
+
+def _is_made_by_controllers(obj: Mapping[str, Any]) -> bool:
+    """Whether nobody is named as owner because controllers and kubelets are not tracked, and not because of a client."""
+    metadata = _metadata(obj)
+    return obj.get("kind") == "Node" or any(owner.get("controller") for owner in metadata.get("ownerReferences") or ())
 
 
 def _or_same(before: dict[str, Any] | None, after: dict[str, Any]) -> dict[str, Any]:
@@ -390,6 +396,26 @@ def _synced_last_applied(obj: dict[str, Any], applied: dict[str, Any], manager: 
         metadata["annotations"] = rest
     written = json.dumps({**applied, "metadata": metadata}, separators=(",", ":"), sort_keys=True) + "\n"
     return {**obj, "metadata": {**obj["metadata"], "annotations": {**annotations, LAST_APPLIED: written}}}
+
+
+def take_over_status(obj: dict[str, Any], members: Iterable[str]) -> None:
+    """Let nobody own these *members* of the status any more: a controller has written them, which is not tracked."""
+    entries = obj["metadata"].get("managedFields")
+    if not entries or not any(entry.get("subresource") == "status" for entry in entries):
+        return
+    written = {f"f:{member}" for member in members}
+    kept = []
+    for entry in entries:
+        owned = entry.get("fieldsV1") or {}
+        status = {name: fields for name, fields in (owned.get("f:status") or {}).items() if name not in written}
+        rest = {**owned, "f:status": status}
+        if not status or status.keys() == {"."}:
+            del rest["f:status"]
+        if "f:status" not in owned:
+            kept.append(entry)
+        elif rest:
+            kept.append({**entry, "fieldsV1": rest})
+    obj["metadata"]["managedFields"] = kept
 
 
 def _last_applied_fields(live: dict[str, Any], schema: TypeSchema) -> FieldSet:
