@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import json
 import ssl
 import urllib.error
 import urllib.request
@@ -428,6 +430,34 @@ def test_documents_carry_an_etag_and_are_not_sent_twice(client, path):
     first = client("GET", path, Accept=AGGREGATED)
     again = client("GET", path, Accept=AGGREGATED, If_None_Match=first.headers["Etag"])
     assert (again.status, again.raw) == (304, b"")
+
+
+def test_a_cluster_is_well_and_says_so_check_by_check(client):
+    assert client("GET", "/readyz").raw == b"ok"
+    assert client("GET", "/livez/ping").raw == b"ok"
+    assert client("GET", "/livez/nothing").status == 404
+    told = client("GET", "/readyz?verbose&exclude=log").raw.decode().splitlines()
+    assert told[:2] == ["[+]ping ok", "[+]log excluded: ok"]
+    assert told[-1] == "readyz check passed"
+
+
+def test_every_path_that_the_root_names_is_there(client):
+    paths = client.get("/")["paths"]
+    assert paths == sorted(paths)
+    missing = [path for path in paths if client("GET", path).status != 200]
+    assert missing == []
+
+
+def test_the_second_openapi_knows_the_types_of_the_third(client):
+    answer = client("GET", "/openapi/v2", Accept_Encoding="gzip")
+    assert answer.headers["Content-Encoding"] == "gzip"
+    document = json.loads(gzip.decompress(answer.raw))
+    strategy = document["definitions"]["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]["strategy"]
+    assert strategy["$ref"] == "#/definitions/io.k8s.api.apps.v1.DeploymentStrategy"
+    assert b"#/components/" not in json.dumps(document).encode()
+    form = {"Accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
+    tag = client("GET", "/openapi/v2", **form).headers["Etag"]
+    assert client("GET", "/openapi/v2", **form, If_None_Match=tag).status == 304
 
 
 def test_every_openapi_document_named_by_the_index_is_there_and_complete(client):

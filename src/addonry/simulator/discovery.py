@@ -9,21 +9,27 @@ See https://kubernetes.io/docs/concepts/overview/kubernetes-api/
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from addonry.simulator.aggregation import Aggregated
+from addonry.simulator.health import health_paths
 from addonry.simulator.messages import JSON, TEXT, Request, Response, json_response
 from addonry.simulator.objects import Schemas, TypeSchema
 from addonry.simulator.resources import Resource, Served
+from addonry.simulator.swagger import swagger
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 _AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _OPENAPI_V2: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_COMPRESSED_BYTES: Final = 128 * 1024
 _IMMUTABLE: Final = ("Cache-Control", "public, immutable")
 
 SchemaOf = Callable[[Resource], TypeSchema | None]
@@ -48,11 +54,22 @@ class Discovery:
     # ------------------------------------------------------------------ answers
 
     def root(self) -> Response:
-        paths = ["/api", "/api/v1", "/apis"]
-        for group, versions in sorted(self._served.groups().items()):
+        """`/`: the paths there are; what of a real server's is not here is not named either."""
+        paths = [
+            "/api",
+            "/api/v1",
+            "/apis",
+            "/apis/",
+            "/metrics",
+            "/openapi/v2",
+            "/openapi/v3",
+            "/openapi/v3/",
+            "/version",
+        ]
+        for group, versions in self._served.groups().items():
             if group:
                 paths += [f"/apis/{group}", *(f"/apis/{group}/{version}" for version in versions)]
-        return json_response({"paths": [*paths, "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+        return json_response({"paths": sorted([*paths, *health_paths()])})
 
     def core(self, request: Request) -> Response:
         """`/api`."""
@@ -105,16 +122,20 @@ class Discovery:
         extra = (_IMMUTABLE,) if request.query.get("hash") else ()
         return _tagged(request, self._document(path), *extra)
 
-    @staticmethod
-    def openapi_v2(request: Request) -> Response | None:
-        """`/openapi/v2`, as protobuf a document without any type; None in every other form.
+    def openapi_v2(self, request: Request) -> Response:
+        """`/openapi/v2`: the types, and no paths; as protobuf not even the types.
 
-        kubectl asks for it to check a `kind: List` or an unknown kind on its own side, and skips what the document
-        does not know; without an answer it gives up. All types are in the OpenAPI v3 documents.
+        kubectl asks for the protobuf to check a `kind: List` or an unknown kind on its own side, and skips what the
+        document does not know; without an answer it gives up. All there is to know is in the OpenAPI v3 documents.
         """
-        if "proto-openapi" not in request.accept:
-            return None
-        return Response(200, b"", _OPENAPI_V2)
+        if "proto-openapi" in request.accept:
+            answer = _tagged(request, b"")
+            return replace(answer, content_type=_OPENAPI_V2)
+        components: dict[str, Any] = {}
+        for path in self._documents():
+            components |= _decode(self._document(path))["components"]["schemas"]
+        # Made anew each time: it is long, and hardly anybody asks for it.
+        return _compressed(request, _tagged(request, swagger(components, title="Kubernetes")))
 
     # ------------------------------------------------------------------ parts
 
@@ -215,6 +236,14 @@ def version_info(kubernetes_version: str) -> dict[str, str]:
         "compiler": "gc",
         "platform": "linux/amd64",
     }
+
+
+def _compressed(request: Request, answer: Response) -> Response:
+    """A long answer in short for a client that takes that."""
+    if len(answer.body) < _COMPRESSED_BYTES or "gzip" not in request.headers.get("accept-encoding", ""):
+        return answer
+    headers = (*answer.headers, ("Content-Encoding", "gzip"))
+    return replace(answer, body=gzip.compress(answer.body, compresslevel=1, mtime=0), headers=headers)
 
 
 def _wants_aggregated(request: Request) -> bool:

@@ -19,6 +19,7 @@ from addonry.simulator.bodies import duplicates, read_object, read_patch, read_p
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.discovery import Discovery, version_info
 from addonry.simulator.errors import ApiError
+from addonry.simulator.health import health
 from addonry.simulator.messages import Request, Response, json_response, text_response
 from addonry.simulator.metrics import Metrics
 from addonry.simulator.negotiation import PROTOBUF, Form, as_asked, form_of
@@ -33,7 +34,6 @@ from addonry.simulator.webhooks import AnswerNeeded
 from addonry.simulator.writing import APPLY, PATCH_TYPES, DeleteOptions, WriteOptions, Writer
 
 _MAXIMUM_BODY: Final = 3 * 1024 * 1024
-_HEALTH: Final = ("/healthz", "/livez", "/readyz")
 _VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
 _LONGEST_MANAGER: Final = 128
 _POLICIES: Final = ("Foreground", "Background", "Orphan")
@@ -141,8 +141,8 @@ class Api:
 
     def _document(self, request: Request, path: str) -> Response | None:
         """The answer for the paths that are not about objects."""
-        if path in _HEALTH or path.startswith(tuple(f"{p}/" for p in _HEALTH)):
-            return text_response("ok")
+        if (well := health(path, request.query)) is not None:
+            return well
         match path:
             case "/":
                 return self._discovery.root()
@@ -158,7 +158,7 @@ class Api:
                 return self._discovery.openapi_index(request)
         missing = text_response("404 page not found\n", 404)
         if path == "/openapi/v2":
-            return self._discovery.openapi_v2(request) or missing
+            return self._discovery.openapi_v2(request)
         if path.startswith("/openapi/v3/"):
             return self._discovery.openapi(request, path.removeprefix("/openapi/v3/")) or missing
         if path.startswith("/apis/") and path.count("/") == 2:
