@@ -137,7 +137,10 @@ def test_a_token_that_was_taken_back_is_good_for_nothing(cluster, client):
 def test_a_service_account_acts_by_a_token_of_its_own(client):
     path = "/api/v1/namespaces/default/serviceaccounts/default"
     client.wait(path, "the account is made", lambda _: True)
-    token = client("POST", f"{path}/token", {"spec": {}}).body["status"]["token"]
+    made = client("POST", f"{path}/token", {"spec": {}}).body
+    [owner] = made["metadata"]["managedFields"]
+    assert (owner["subresource"], owner["fieldsV1"]) == ("token", {"f:spec": {"f:expirationSeconds": {}}})
+    token = made["status"]["token"]
     account = As(client, token)
     review = account("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
     assert review.body["status"]["userInfo"]["username"] == "system:serviceaccount:default:default"

@@ -247,6 +247,14 @@ def test_the_status_is_changed_by_its_subresource_only(client):
     assert (changed["spec"], changed["status"]) == ({"size": 1}, {"phase": "Ready"})
 
 
+def test_a_new_definition_has_no_conditions_yet_and_its_verbs_are_told_in_their_own_order(client):
+    made = client.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", WIDGETS)
+    assert made["status"]["conditions"] is None
+    client.wait("/apis/example.com/v1/namespaces/default/widgets", "widgets are served", lambda _: True)
+    [widgets, *_] = client.get("/apis/example.com/v1")["resources"]
+    assert widgets["verbs"] == ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
+
+
 def test_unknown_fields_are_refused_strictly_warned_about_or_dropped(client):
     wrong = deployment("fv")
     wrong["spec"]["unknownField"] = 1

@@ -111,14 +111,16 @@ def _token(around: Surroundings, call: Call) -> Response:
     if token:
         around.clock.call_later(seconds, lambda: around.users.forget(token))
     account = call.record.decode()["metadata"]
-    obj: Object = {
+    request: Object = {
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",
         "metadata": {"name": name, "namespace": namespace, "uid": account["uid"], "creationTimestamp": timestamp(now)},
-        "spec": {"audiences": ["https://kubernetes.default.svc"], **asked, "expirationSeconds": seconds},
-        "status": {"token": token, "expirationTimestamp": timestamp(now + timedelta(seconds=seconds))},
+        "spec": {**asked, "expirationSeconds": seconds},
     }
-    return json_response(obj, 201)
+    request = around.writer.owned_by(request, _TOKEN_REQUEST, call.options, "token")
+    spec = {"audiences": ["https://kubernetes.default.svc"], **request["spec"]}
+    status = {"token": token, "expirationTimestamp": timestamp(now + timedelta(seconds=seconds))}
+    return json_response({**request, "spec": spec, "status": status}, 201)
 
 
 ACTIONS: Final[Mapping[str, Action]] = {

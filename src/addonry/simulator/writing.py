@@ -285,10 +285,10 @@ class Writer:
     def _status_path(resource: Resource) -> tuple[str, ...]:
         return _path((resource.scale_paths or {}).get("statusReplicasPath", ".status.replicas"))
 
-    def owned_by(self, obj: Object, resource: Resource, options: WriteOptions) -> Object:
+    def owned_by(self, obj: Object, resource: Resource, options: WriteOptions, subresource: str = "") -> Object:
         """The object with its fields noted as the client's; it is stored nowhere."""
         schema, now = self.schema_of(resource), timestamp(self.clock.now())
-        return update_managers(None, obj, manager=options.manager, schema=schema, now=now)
+        return update_managers(None, obj, manager=options.manager, schema=schema, now=now, subresource=subresource)
 
     # ------------------------------------------------------------------ reading with a kind
 

@@ -264,7 +264,7 @@ def is_active(pod: Object) -> bool:
 
 
 def condition(obj: Object, kind: str) -> dict[str, Any] | None:
-    return next((c for c in obj.get("status", {}).get("conditions", []) if c["type"] == kind), None)
+    return next((c for c in (obj.get("status", {}).get("conditions") or ()) if c["type"] == kind), None)
 
 
 def scaled(value: Any, total: int, *, up: bool) -> int:
