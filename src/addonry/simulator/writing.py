@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from addonry.simulator import admission, conversion, errors, generations, quotas
+from addonry.simulator import admission, conversion, errors, generations, podsecurity, quotas
 from addonry.simulator.accounts import refuse_without_account
 from addonry.simulator.authorization import Attributes, Authorizer
 from addonry.simulator.clock import Clock, timestamp
@@ -420,6 +420,7 @@ class Writer:
         if resource.has_generation or resource.is_custom:
             metadata["generation"] = 1
         admission.complete(resource.key, obj, self.store)
+        warnings += podsecurity.judge(self.store, resource, obj)
         self.webhooks.validate(Write("CREATE", resource, obj, dry_run=options.dry_run))
         quotas.refuse_over_quota(self.store, resource, obj)
         existing = self.store.get(ObjectKey(resource.key, metadata.get("namespace", ""), metadata["name"]))
@@ -457,6 +458,7 @@ class Writer:
         if not subresource:
             found = [*check_immutable(live, new), *check_required(new), *_custom_errors(resource, new)]
             self._refuse(resource, name, found)
+            warnings += podsecurity.judge(self.store, resource, new, live)
         self.webhooks.validate(Write("UPDATE", resource, new, live, subresource, options.dry_run))
         if not tracked:
             new = update_managers(

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from addonry.simulator import admission, quotas, removal
+from addonry.simulator import admission, podsecurity, quotas, removal
 from addonry.simulator.accounts import refuse_without_account
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
@@ -145,6 +145,7 @@ class World:
             changed = self.webhooks.mutate(write)
             if changed is not obj:
                 obj = apply_defaults(changed, resource.kind)
+            podsecurity.judge(self.store, resource, obj)
             self.webhooks.validate(Write("CREATE", resource, obj))
         except ApiError:
             self.webhooks.forget(write)
