@@ -203,7 +203,7 @@ class World:
             "name": metadata["name"],
             "uid": metadata["uid"],
             "apiVersion": resource.api_version,
-            "resourceVersion": metadata.get("resourceVersion", ""),
+            **({"resourceVersion": metadata["resourceVersion"]} if "resourceVersion" in metadata else {}),
             **({"fieldPath": part} if part else {}),
         }
         reporter = Reporter(by) if isinstance(by, str) else by
