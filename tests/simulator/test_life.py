@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.simulator.conftest import Client
@@ -228,8 +230,11 @@ def test_foreground_deletion_waits_for_dependents_and_orphans_are_left(client):
 
     client.post(DEPLOYMENTS, deployment("left", replicas=1))
     client.wait(f"{DEPLOYMENTS}/left", "the Deployment is rolled out", rolled_out)
-    client.delete(f"{DEPLOYMENTS}/left", {"propagationPolicy": "Orphan"})
+    version = client.delete(f"{DEPLOYMENTS}/left", {"propagationPolicy": "Orphan"})["metadata"]["resourceVersion"]
     client.wait_gone(f"{DEPLOYMENTS}/left")
+    events = client("GET", f"{DEPLOYMENTS}?watch=1&timeoutSeconds=1&resourceVersion={version}").raw.splitlines()
+    last = json.loads(events[-1])
+    assert (last["type"], "replicas" in last["object"]["status"]) == ("DELETED", False)
     sets = client.get("/apis/apps/v1/namespaces/default/replicasets")["items"]
     assert [s["metadata"].get("ownerReferences") for s in sets] == [None]
 

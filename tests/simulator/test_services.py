@@ -41,6 +41,27 @@ def test_endpoints_are_the_ready_pods(stepped):
     assert [(p["name"], p["port"]) for p in slice_["ports"]] == [("http", 8080)]
 
 
+def test_endpoints_tell_which_moment_led_to_their_change(stepped):
+    simulator, client = stepped
+    trigger = "endpoints.kubernetes.io/last-change-trigger-time"
+
+    def told():
+        metadata = client.get(SLICES)["items"][0]["metadata"]
+        return metadata["generation"], metadata.get("annotations", {}).get(trigger)
+
+    made = client.post(SERVICES, service())
+    simulator.advance(1)
+    assert told() == (1, made["metadata"]["creationTimestamp"])
+    client.post(DEPLOYMENTS, serving(replicas=1))
+    simulator.advance(5)
+    (pod,) = client.get("/api/v1/namespaces/default/pods")["items"]
+    (ready,) = (c["lastTransitionTime"] for c in pod["status"]["conditions"] if c["type"] == "Ready")
+    assert told()[1] == ready
+    client.merge(f"{DEPLOYMENTS}/web", {"spec": {"replicas": 0}})
+    simulator.advance(5)
+    assert told()[1] is None  # that a Pod goes is no such moment
+
+
 def test_endpoints_follow_pods_and_selectors_and_go_with_their_service(stepped):
     simulator, client = stepped
     client.post(SERVICES, service())

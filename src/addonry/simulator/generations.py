@@ -15,6 +15,7 @@ from addonry.simulator.storage import Object
 TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
 _DEPLOYMENTS: Final = ResourceKey("apps", "deployments")
 _DAEMON_SETS: Final = ResourceKey("apps", "daemonsets")
+_SLICES: Final = ResourceKey("discovery.k8s.io", "endpointslices")
 
 
 def count(resource: Resource, live: Object, new: Object, subresource: str) -> None:
@@ -38,4 +39,6 @@ def _meaning(resource: Resource, obj: Object) -> Object:
     found = {key: value for key, value in obj.items() if key not in ("metadata", "status", "kind", "apiVersion")}
     if resource.key == _DEPLOYMENTS:
         found["annotations"] = obj["metadata"].get("annotations") or {}
+    elif resource.key == _SLICES:
+        found["labels"] = obj["metadata"].get("labels") or {}
     return found

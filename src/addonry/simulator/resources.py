@@ -105,6 +105,7 @@ _WITH_GENERATION: Final = frozenset(
         "NetworkPolicy",
         "PodDisruptionBudget",
         "CustomResourceDefinition",
+        "EndpointSlice",
         "FlowSchema",
         "PriorityLevelConfiguration",
         "CSIDriver",

@@ -15,6 +15,7 @@ from addonry.simulator.life.world import (
     SERVICES,
     SLICES,
     World,
+    condition,
     is_active,
     is_kind,
     is_leaving,
@@ -25,6 +26,7 @@ from addonry.simulator.selectors import LabelSelector
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
 
 SERVICE_NAME: Final = "kubernetes.io/service-name"
+_TRIGGER: Final = "endpoints.kubernetes.io/last-change-trigger-time"
 MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
 BATCH_SECONDS: Final = 0.2
 """Changes of Pods that come together are written together; a rollout of hundreds would be written hundreds of times."""
@@ -38,6 +40,8 @@ class Endpoints:
         # Selectors by version: a Pod that changes is compared with every Service of its namespace.
         self._selectors: dict[ObjectKey, tuple[int, LabelSelector]] = {}
         self._written: dict[ObjectKey, float] = {}
+        # The moments at which the Service was made and each of its Pods became ready, as last seen.
+        self._moments: dict[ObjectKey, dict[str, str]] = {}
 
     def keys(self, change: Change) -> Iterable[ObjectKey]:
         record = change.record
@@ -45,6 +49,7 @@ class Endpoints:
             if change.type is ChangeType.DELETED:
                 self._selectors.pop(record.key, None)
                 self._written.pop(record.key, None)
+                self._moments.pop(record.key, None)
             return (record.key,)
         if is_kind(change, PODS):
             before = change.previous.labels if change.previous is not None else None
@@ -85,10 +90,22 @@ class Endpoints:
         records = self._world.store.records(PODS.key, key.namespace)
         pods = [record.decode() for record in records if selectors.matches(selector, record.labels)]
         reachable = [pod for pod in pods if pod["status"].get("podIP") and (is_active(pod) or is_leaving(pod))]
-        self._write_endpoints(service, [pod for pod in reachable if not is_leaving(pod)])
-        self._write_slice(service, reachable)
+        trigger = self._trigger(key, service, pods)
+        self._write_endpoints(service, [pod for pod in reachable if not is_leaving(pod)], trigger)
+        self._write_slice(service, reachable, trigger)
 
-    def _write_endpoints(self, service: Object, pods: list[Object]) -> None:
+    def _trigger(self, key: ObjectKey, service: Object, pods: list[Object]) -> dict[str, str]:
+        """The annotation that tells which moment led to a change: the first of those not seen before."""
+        known = self._moments.get(key, {})
+        moments = {"": service["metadata"]["creationTimestamp"]}
+        for pod in pods:
+            if (ready := condition(pod, "Ready")) and (moment := ready.get("lastTransitionTime")):
+                moments[pod["metadata"]["name"]] = moment
+        self._moments[key] = moments
+        new = [moment for name, moment in moments.items() if moment > known.get(name, "")]
+        return {_TRIGGER: min(new)} if new else {}
+
+    def _write_endpoints(self, service: Object, pods: list[Object], trigger: dict[str, str]) -> None:
         everyone = bool(service["spec"].get("publishNotReadyAddresses"))
         ready = [_address(pod) for pod in pods if everyone or is_ready(pod)]
         waiting = [_address(pod) for pod in pods if not everyone and not is_ready(pod)]
@@ -107,13 +124,15 @@ class Endpoints:
                 "name": about["name"],
                 "namespace": about["namespace"],
                 "labels": dict(about.get("labels") or {}),
+                **({"annotations": trigger} if trigger else {}),
             }
             self._world.create(ENDPOINTS, {"metadata": metadata, **({"subsets": subsets} if subsets else {})})
         elif found.get("subsets", []) != subsets:
             found["subsets"] = subsets
+            _annotate(found, trigger)
             self._world.put(ENDPOINTS, found)
 
-    def _write_slice(self, service: Object, pods: list[Object]) -> None:
+    def _write_slice(self, service: Object, pods: list[Object], trigger: dict[str, str]) -> None:
         endpoints = [_endpoint(pod) for pod in pods]
         ports = _ports(service, pods)
         about = service["metadata"]
@@ -125,14 +144,22 @@ class Endpoints:
                 "namespace": about["namespace"],
                 "labels": labels | {SERVICE_NAME: about["name"]},
                 "ownerReferences": [owner_reference(SERVICES, service)],
+                **({"annotations": trigger} if trigger else {}),
             }
             self._world.create(
                 SLICES, {"metadata": metadata, "addressType": "IPv4", "endpoints": endpoints, "ports": ports}
             )
         elif (mine[0].get("endpoints"), mine[0].get("ports")) != (endpoints, ports):
             mine[0] |= {"endpoints": endpoints, "ports": ports}
+            _annotate(mine[0], trigger)
             mine[0]["metadata"]["generation"] = mine[0]["metadata"].get("generation", 1) + 1
             self._world.put(SLICES, mine[0])
+
+
+def _annotate(obj: Object, trigger: dict[str, str]) -> None:
+    annotations = {k: v for k, v in (obj["metadata"].pop("annotations", None) or {}).items() if k != _TRIGGER} | trigger
+    if annotations:
+        obj["metadata"]["annotations"] = annotations
 
 
 def _reference(pod: Object) -> dict[str, Any]:

@@ -6,10 +6,13 @@ See https://kubernetes.io/docs/concepts/architecture/garbage-collection/
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from addonry.simulator.life.world import World, is_leaving
 from addonry.simulator.removal import FOREGROUND, ORPHAN, is_due, remove
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey, Record
+
+_ORPHANING_SECONDS: Final = 0.05
 
 
 class Garbage:
@@ -50,7 +53,11 @@ class Garbage:
         if ORPHAN in finalizers:
             for dependent in dependents:
                 self._orphan(dependent, record.uid)
-            self._drop(record, obj, ORPHAN)
+            if dependents:
+                # The owner's controller sees that they are gone before the owner is.
+                self._world.wake(self, record.key, _ORPHANING_SECONDS)
+            else:
+                self._drop(record, obj, ORPHAN)
         elif FOREGROUND in finalizers:
             if not dependents:
                 self._drop(record, obj, FOREGROUND)
