@@ -104,6 +104,7 @@ _WITH_GENERATION: Final = frozenset(
         "Ingress",
         "NetworkPolicy",
         "PodDisruptionBudget",
+        "EndpointSlice",
         "CustomResourceDefinition",
         "EndpointSlice",
         "FlowSchema",

@@ -327,6 +327,12 @@ def _endpoints(obj: Object, now: datetime) -> list[Any]:
     return [obj["metadata"]["name"], _first_three(found, _NONE), _born(obj, now)]
 
 
+def _budget(obj: Object, now: datetime) -> list[Any]:
+    spec, status = obj.get("spec", {}), obj.get("status", {})
+    bounds = [str(spec.get(member, "N/A")) for member in ("minAvailable", "maxUnavailable")]
+    return [obj["metadata"]["name"], *bounds, status.get("disruptionsAllowed", 0), _born(obj, now)]
+
+
 def _counted(member: str, *before: str) -> Cells:
     def cells(obj: Object, now: datetime) -> list[Any]:
         size = len(obj.get(member) or {}) + len(obj.get("binaryData") or {})
@@ -385,6 +391,10 @@ TABLES: Final[Mapping[ResourceKey, tuple[str, Cells]]] = {
     ResourceKey("autoscaling", "horizontalpodautoscalers"): (
         "Reference Targets MinPods MaxPods Replicas Age",
         _autoscaler,
+    ),
+    ResourceKey("policy", "poddisruptionbudgets"): (
+        "Min_Available Max_Unavailable Allowed_Disruptions:integer Age",
+        _budget,
     ),
     ResourceKey("networking.k8s.io", "ingresses"): ("Class Hosts Address Ports Age", _ingress),
     ResourceKey("apiregistration.k8s.io", "apiservices"): ("Service Available Age", _api_service),
