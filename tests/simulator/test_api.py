@@ -146,6 +146,14 @@ def test_a_fault_that_is_found_twice_is_said_once(client):
     assert [cause["field"] for cause in answer.body["details"]["causes"]] == ["metadata.uid", "metadata.uid"]
 
 
+def test_labels_of_an_update_are_checked_as_often_as_by_a_real_server(client):
+    client.post(CONFIG_MAPS, config_map("a", k="v"))
+    patch = {"metadata": {"labels": {"bad key": "1"}}}
+    answer = client("PATCH", f"{CONFIG_MAPS}/a", patch, "application/merge-patch+json")
+    assert [cause["field"] for cause in answer.body["details"]["causes"]] == ["metadata.labels"] * 3
+    assert answer.body["message"].count("bad key") == 1
+
+
 def test_an_object_has_one_controller(client):
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "uid": "1", "controller": True}
     owned = config_map("two")

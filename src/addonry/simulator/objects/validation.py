@@ -290,6 +290,11 @@ def metadata_errors(obj: Object) -> Iterator[FieldError]:
                 yield invalid("metadata.name", name, f"may not contain '{part}'")
     elif name:
         yield from name_errors("metadata.name", name, is_label=(group, kind) in _LABEL_NAMED)
+    yield from _lasting_errors(metadata)
+
+
+def _lasting_errors(metadata: Mapping[str, Any]) -> Iterator[FieldError]:
+    """What is wrong with the metadata that an update may change."""
     yield from label_errors(metadata.get("labels"), "metadata.labels")
     for key in sorted(metadata.get("annotations") or {}):
         yield from key_errors("metadata.annotations", key.lower())
@@ -622,7 +627,10 @@ REQUIRED: Final[Mapping[tuple[str, str], tuple[Check, ...]]] = {
 
 def check_immutable(old: Object, new: Object) -> list[FieldError]:
     """What *new* changes although it may not, defaults being filled in already."""
-    errors = list(_metadata_changes(old, new))
+    # The real server checks the metadata of an update for all kinds alike, and once more with each kind, both besides
+    # the check of the whole object; of a Pod the whole object is not checked again.
+    errors = [*_metadata_changes(old, new)]
+    errors += [*_lasting_errors(new.get("metadata") or {})] * (1 if new.get("kind") == "Pod" else 2)
     for check in IMMUTABLE.get((_group(new), str(new.get("kind", ""))), ()):
         errors.extend(check(old, new))
     return errors
