@@ -16,6 +16,15 @@ import msgspec
 from addonry.simulator import admission, conversion, errors, generations, podsecurity, quotas
 from addonry.simulator.accounts import refuse_without_account
 from addonry.simulator.authorization import Attributes, Authorizer
+from addonry.simulator.bounds import (
+    KEPT,
+    as_object,
+    check_kind,
+    check_name,
+    limited_to,
+    refused_patch,
+    shown_result,
+)
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
 from addonry.simulator.escalation import refuse_escalation
@@ -60,11 +69,9 @@ _NAMESPACES: Final = ResourceKey("", "namespaces")
 _NODES: Final = ResourceKey("", "nodes")
 # What NamespaceLifecycle keeps from deletion.
 _IMMORTAL: Final = ("default", "kube-system", "kube-public")
-_KEPT: Final = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 # Changes of metadata are checked for all kinds alike and once more with each kind.
 _METADATA_CHECKS: Final = 2
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,7 @@ class Writer:
         """PUT."""
         live = self.full(resource, self._existing(resource, key))
         obj, warnings = self._accept(resource, obj, options)
-        _check_name(obj, key)
+        check_name(obj, key)
         return self._update(resource, live, obj, options, subresource, warnings)
 
     def patch(
@@ -157,7 +164,7 @@ class Writer:
         warnings: tuple[str, ...] = ()
         if schema := self.schema_of(resource):
             is_strategic = content_type == STRATEGIC
-            shown = go_format(body) if is_strategic else _shown_result(resource, patched)
+            shown = go_format(body) if is_strategic else shown_result(resource, patched)
             check = check_conversion if is_strategic else check_types
             if not resource.is_custom and (problems := check(patched, schema)):
                 raise errors.invalid_patch(shown, str(problems[0]))
@@ -205,12 +212,12 @@ class Writer:
         before = self._owned_scale(resource, live)
         schema, now = self.schemas.of("autoscaling/v1", "Scale"), timestamp(self.clock.now())
         if content_type == APPLY:
-            after = self._applied_scale(before, _object(body), schema, options)
+            after = self._applied_scale(before, as_object(body), schema, options)
         else:
-            new = _object(body) if not content_type else self._patched(_SCALE, before, body, content_type)
+            new = as_object(body) if not content_type else self._patched(_SCALE, before, body, content_type)
             if problems := check_types(new, schema):
                 if content_type:
-                    raise errors.invalid_patch(_shown_result(_SCALE, new), problems[0])
+                    raise errors.invalid_patch(shown_result(_SCALE, new), problems[0])
                 raise errors.bad_request(cannot_be_handled({**new, "kind": "Scale"}, problems[0]))
             metadata = {**before["metadata"], **(new.get("metadata") or {})}
             if metadata.get("resourceVersion") != before["metadata"]["resourceVersion"]:
@@ -316,7 +323,7 @@ class Writer:
 
     def _accept(self, resource: Resource, obj: Any, options: WriteOptions) -> tuple[Object, tuple[str, ...]]:
         """The body of a POST or PUT in the form it is stored in."""
-        _check_kind(resource, obj)
+        check_kind(resource, obj)
         head = {"kind": resource.kind, "apiVersion": resource.api_version}
         obj = {**head, **obj, **head}
         obj.setdefault("metadata", {})
@@ -394,7 +401,7 @@ class Writer:
         metadata = obj["metadata"]
         if metadata.get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
-        for member in (*_KEPT, "selfLink"):
+        for member in (*KEPT, "selfLink"):
             metadata.pop(member, None)
         if resource.subresource("status") and resource.key != _NODES:
             obj.pop("status", None)  # a kubelet registers its node together with its status
@@ -446,7 +453,7 @@ class Writer:
     ) -> Written:
         name = live["metadata"]["name"]
         self._check_versions(resource, live, new)
-        new = _limited_to(resource, live, new, subresource)
+        new = limited_to(resource, live, new, subresource)
         new = self._with_defaults(resource, new)
         asked = Write("UPDATE", resource, new, live, subresource, options.dry_run)
         changed = self.webhooks.mutate(asked)
@@ -511,13 +518,13 @@ class Writer:
         try:
             match content_type:
                 case "application/json-patch+json":
-                    return _object(json_patch(live, body))
+                    return as_object(json_patch(live, body))
                 case "application/merge-patch+json":
-                    return _object(merge_patch(live, body))
+                    return as_object(merge_patch(live, body))
                 case "application/strategic-merge-patch+json" if not resource.is_custom:
-                    return _object(strategic_merge(live, body, self.schema_of(resource)))
+                    return as_object(strategic_merge(live, body, self.schema_of(resource)))
         except PatchError as error:
-            raise _refused_patch(error) from error
+            raise refused_patch(error) from error
         raise errors.unsupported_patch_of_custom()
 
     def _apply(
@@ -529,14 +536,14 @@ class Writer:
         options: WriteOptions,
         subresource: str,
     ) -> Written:
-        body = _object(body)
+        body = as_object(body)
         if not body.get("kind") or not body.get("apiVersion"):
             group, _, version = str(body.get("apiVersion") or "").rpartition("/")
             raise errors.bad_request(f"invalid object type: {group}/{version}, Kind={body.get('kind') or ''}")
-        _check_kind(resource, body)
+        check_kind(resource, body)
         metadata = body.setdefault("metadata", {})
         # Only checked here: what goes into messages about the applied object is what the client sent.
-        _check_name({"metadata": dict(metadata)}, key)
+        check_name({"metadata": dict(metadata)}, key)
         if record is None and metadata.get("uid"):
             why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
             raise errors.conflict(resource, key.name, why)
@@ -617,81 +624,3 @@ def _with(obj: Object, path: tuple[str, ...], value: Any) -> Object:
     """A copy of *obj* with another value at *path*."""
     head, *rest = path
     return {**obj, head: _with(obj.get(head) or {}, tuple(rest), value) if rest else value}
-
-
-def _object(value: Any) -> Object:
-    if not isinstance(value, dict):
-        raise errors.bad_request("the patch does not produce an object")
-    return value
-
-
-def _check_kind(resource: Resource, obj: Any) -> None:
-    kind, api_version = obj.get("kind") or resource.kind, obj.get("apiVersion") or resource.api_version
-    if kind != resource.kind:
-        version = str(api_version).rpartition("/")[2]
-        # Go's name of the internal package of a group is its first word, and "core" for the group without a name.
-        known = resource.group.partition(".")[0] or "core"
-        raise errors.bad_request(
-            f'{kind} in version "{version}" cannot be handled as a {resource.kind}: '
-            f"converting ({version}.{kind}) to ({known}.{resource.kind}): "
-            "unknown conversion"
-        )
-    if api_version != resource.api_version:
-        version = str(api_version).rpartition("/")[2]
-        raise errors.bad_request(
-            f'{kind} in version "{version}" cannot be handled as a {resource.kind}: '
-            f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
-        )
-
-
-def _check_name(obj: Object, key: ObjectKey) -> None:
-    metadata = obj["metadata"]
-    name = metadata.setdefault("name", key.name)
-    if name != key.name:
-        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({key.name})")
-    if key.namespace and metadata.setdefault("namespace", key.namespace) != key.namespace:
-        raise errors.bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
-
-
-def _limited_to(resource: Resource, live: Object, new: Object, subresource: str) -> Object:
-    """*new* with everything put back that this request may not change."""
-    metadata = dict(new["metadata"])
-    for member in _KEPT:
-        if member in live["metadata"]:
-            metadata[member] = live["metadata"][member]
-        else:
-            metadata.pop(member, None)
-    if subresource:
-        kept = dict(live["metadata"])
-        if "managedFields" in metadata:
-            kept["managedFields"] = metadata["managedFields"]
-        if subresource == "finalize":
-            return {**live, "spec": new.get("spec", {}), "metadata": kept}
-        part = {"status": new["status"]} if "status" in new else {}
-        if not part and not resource.is_custom:
-            part = {"status": {}}  # a struct, which Go cannot leave out
-        return {**{k: v for k, v in live.items() if k != "status"}, "metadata": kept, **part}
-    limited = {**new, "metadata": metadata}
-    if resource.subresource("status"):
-        limited.pop("status", None)
-        if "status" in live:
-            limited["status"] = live["status"]
-    return limited
-
-
-def _shown_result(resource: Resource, patched: Object) -> str:
-    """What a patch led to as messages hold it; a custom resource is a map, whose members Go writes in their order."""
-    return _encode(_sorted(patched) if resource.is_custom else patched).decode()
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
-
-
-def _refused_patch(error: PatchError) -> ApiError:
-    # A JSON patch that fails is refused without a word about the object.
-    return ApiError(error.status, error.reason, error.message, details={} if error.status == 422 else None)
