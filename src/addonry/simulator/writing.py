@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from addonry.simulator import admission, conversion, errors, generations, podsecurity, quotas
+from addonry.simulator import admission, conversion, customrules, errors, generations, podsecurity, quotas
 from addonry.simulator.accounts import refuse_without_account
 from addonry.simulator.authorization import Attributes, Authorizer
 from addonry.simulator.bounds import (
@@ -53,6 +53,7 @@ from addonry.simulator.objects import (
     update_managers,
     with_scale_managers,
 )
+from addonry.simulator.objects.custom import UNCHECKED
 from addonry.simulator.removal import begin_removal, is_due
 from addonry.simulator.resources import Resource, ResourceKey, Served, built_in
 from addonry.simulator.storage import Object, ObjectKey, Record, Store, new_uid
@@ -66,6 +67,7 @@ JSON_PATCH: Final = "application/json-patch+json"
 PATCH_TYPES: Final = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
 
 _NAMESPACES: Final = ResourceKey("", "namespaces")
+_DEFINITIONS: Final = ResourceKey("apiextensions.k8s.io", "customresourcedefinitions")
 _NODES: Final = ResourceKey("", "nodes")
 # What NamespaceLifecycle keeps from deletion.
 _IMMORTAL: Final = ("default", "kube-system", "kube-public")
@@ -111,6 +113,7 @@ class DeleteOptions:
 class _CustomSchema:
     source: Mapping[str, Any] | None
     built: TypeSchema
+    has_rules: bool
 
 
 @dataclass
@@ -309,14 +312,14 @@ class Writer:
         """What is known of the fields of the resource."""
         if not resource.is_custom:
             return self.schemas.of(resource.types, resource.kind)
-        name = f"{resource.api_version}/{resource.kind}"
+        name = _name(resource)
         known = self._custom.get(name)
         if known is None or known.source is not resource.openapi_schema:
             source = resource.openapi_schema or {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
             built = self.schemas.with_structural(
                 resource.api_version, resource.kind, source, has_status=bool(resource.subresource("status"))
             )
-            known = self._custom[name] = _CustomSchema(resource.openapi_schema, built)
+            known = self._custom[name] = _CustomSchema(resource.openapi_schema, built, customrules.has_rules(source))
         return known.built
 
     # ------------------------------------------------------------------ taking an object in
@@ -414,7 +417,9 @@ class Writer:
             cause = ("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
             raise errors.invalid(resource, "", [cause])
         refuse_escalation(self.store, options.who, resource, obj, None)
-        self._refuse(resource, metadata["name"], [*check_required(obj), *_custom_errors(resource, obj)])
+        found, told = self._custom_errors(resource, obj, None)
+        warnings += told
+        self._refuse(resource, metadata["name"], [*check_required(obj), *found])
         self._check_namespace(resource, obj)
         refuse_without_account(self.store, resource, obj)
         now = timestamp(self.clock.now())
@@ -463,8 +468,9 @@ class Writer:
         self._check_finalizers(resource, live, new)
         refuse_escalation(self.store, options.who, resource, new, live)
         if not subresource:
-            found = [*check_immutable(live, new), *check_required(new), *_custom_errors(resource, new)]
-            self._refuse(resource, name, found)
+            found, told = self._custom_errors(resource, new, live)
+            warnings += told
+            self._refuse(resource, name, [*check_immutable(live, new), *check_required(new), *found])
             warnings += podsecurity.judge(self.store, resource, new, live)
         self.webhooks.validate(Write("UPDATE", resource, new, live, subresource, options.dry_run))
         if not tracked:
@@ -584,6 +590,22 @@ class Writer:
         if not Authorizer(self.store).allows(who, what):
             raise errors.access_forbidden(who.name, what)
 
+    def _custom_errors(
+        self, resource: Resource, obj: Object, old: Object | None
+    ) -> tuple[list[FieldError], tuple[str, ...]]:
+        """What is wrong by the schema of a definition and its rules, and what to warn of; or with a definition."""
+        if resource.key == _DEFINITIONS:
+            return list(customrules.definition_errors(obj)), ()
+        schema = resource.openapi_schema
+        if schema is None:
+            return [], ()
+        errors = check_custom(obj, schema, resource.scale_paths)
+        self.schema_of(resource)
+        if not self._custom[_name(resource)].has_rules or UNCHECKED in errors:
+            return errors, ()
+        broken, warnings = customrules.rule_errors(schema, obj, old)
+        return errors + broken, tuple(warnings)
+
     @staticmethod
     def _with_defaults(resource: Resource, obj: Object) -> Object:
         if not resource.is_custom:
@@ -606,8 +628,8 @@ class Writer:
 _SCALE: Final = Resource("autoscaling", "v1", "Scale", "scales", "scale", namespaced=True)
 
 
-def _custom_errors(resource: Resource, obj: Object) -> list[FieldError]:
-    return check_custom(obj, resource.openapi_schema) if resource.openapi_schema else []
+def _name(resource: Resource) -> str:
+    return f"{resource.api_version}/{resource.kind}"
 
 
 def _path(written: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Custom resources against the `openAPIV3Schema` of their definition: defaults and validation.
 
-Covers the keywords that definitions of real add-ons use; rules in the expression language (CEL) are not evaluated.
+Covers the keywords that definitions of real add-ons use; rules in the expression language (CEL) are the business of the
+simulator's `customrules`.
 Messages as recorded from kube-apiserver 1.36.2. Ownership and pruning of custom resources are elsewhere
 (`Schemas.with_structural`, `normalise`).
 """
@@ -17,7 +18,16 @@ from .patching import same
 Json = Any
 Schema = Mapping[str, Any]
 
-_UNCHECKED: Final = FieldError(
+_LARGEST: Final = 2**31 - 1
+_GO_TYPES: Final = (
+    (bool, "bool"),
+    (str, "string"),
+    (float, "float64"),
+    (dict, "map[string]interface {}"),
+    (list, "[]interface {}"),
+)
+
+UNCHECKED: Final = FieldError(
     "<nil>",
     Fault.INVALID,
     "Invalid value: null: some validation rules were not checked because the object was invalid; "
@@ -54,15 +64,37 @@ def _default_map(value: dict[str, Any], schema: Schema) -> dict[str, Any]:
     return result
 
 
-def check_custom(obj: Mapping[str, Any], schema: Schema) -> list[FieldError]:
-    """What *schema* finds wrong with *obj*; metadata is the business of `check_required`."""
+def check_custom(obj: Mapping[str, Any], schema: Schema, scale: Mapping[str, str] | None = None) -> list[FieldError]:
+    """What *schema* and the paths of its *scale* find wrong with *obj*; metadata is the business of `check_required`.
+
+    Ends in `UNCHECKED` where rules of the schema are not to be asked any more.
+    """
     rest = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind", "metadata")}
     without_metadata = {**schema, "required": [name for name in schema.get("required") or () if name != "metadata"]}
-    errors = [*_errors(rest, without_metadata, ""), *_duplicates(rest, schema, "")]
-    stops = {Fault.REQUIRED, Fault.TYPE, Fault.NOT_SUPPORTED}
+    errors = [*_errors(rest, without_metadata, ""), *_scale_errors(rest, scale or {}), *_duplicates(rest, schema, "")]
+    stops = {Fault.REQUIRED, Fault.TYPE, Fault.NOT_SUPPORTED, Fault.TOO_LONG}
     if _has_rules(schema) and any(error.type in stops for error in errors):
-        errors.append(_UNCHECKED)
+        errors.append(UNCHECKED)
     return errors
+
+
+def _scale_errors(obj: Mapping[str, Any], scale: Mapping[str, str]) -> Iterator[FieldError]:
+    """The size that a scale would show."""
+    path = scale.get("specReplicasPath") or ""
+    found: Json = obj
+    for part in path.strip(".").split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if not path or found is None:
+        return
+    if not isinstance(found, int) or isinstance(found, bool):
+        kind = next((name for known, name in _GO_TYPES if isinstance(found, known)), "")
+        shown = found if isinstance(found, str) else written(found)
+        said = f"{path} accessor error: {shown} is of the type {kind}, expected int64"
+        yield FieldError(path, Fault.INVALID, f"Invalid value: 0: {said}")
+    elif found < 0:
+        yield invalid(path, found, "should be a non-negative integer")
+    elif found > _LARGEST:
+        yield invalid(path, found, f"should be less than or equal to {_LARGEST}")
 
 
 def _has_rules(schema: Json) -> bool:
