@@ -464,6 +464,28 @@ def test_every_path_that_the_root_names_is_there(client):
     assert missing == []
 
 
+def test_a_custom_resource_is_described_as_its_definition_says(client):
+    schema = {
+        "type": "object",
+        "description": "A thing.",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "properties": {"size": {"type": "integer", "minimum": 1, "description": "How large."}},
+            }
+        },
+    }
+    version = {**WIDGETS["spec"]["versions"][0], "schema": {"openAPIV3Schema": schema}}
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    client.post(definitions, {**WIDGETS, "spec": {**WIDGETS["spec"], "versions": [version]}})
+    path = "/openapi/v3/apis/example.com/v1"
+    types = client.wait(path, "it is served", lambda _: True)["components"]["schemas"]
+    widget = types["com.example.v1.Widget"]
+    assert (widget["description"], widget["properties"]["spec"]) == ("A thing.", schema["properties"]["spec"])
+    assert {"apiVersion", "kind", "metadata"} <= widget["properties"].keys()
+    assert types["com.example.v1.WidgetList"]["properties"]["items"]["items"]["$ref"].endswith(".Widget")
+
+
 def test_the_second_openapi_knows_the_types_of_the_third(client):
     answer = client("GET", "/openapi/v2", Accept_Encoding="gzip")
     assert answer.headers["Content-Encoding"] == "gzip"

@@ -116,9 +116,7 @@ class SimulatedCluster:
         self._served = Served(kubernetes_version)
         self._writer = Writer(self._store, self._served, schemas, clock)
         address = server.partition("//")[2].partition("/")[0]
-        discovery = Discovery(
-            self._served, schemas, self._writer.schema_of, partial(aggregated, self._store), address=address
-        )
+        discovery = Discovery(self._served, schemas, partial(aggregated, self._store), address=address)
         self._api = Api(
             store=self._store,
             served=self._served,

@@ -19,9 +19,10 @@ from typing import Any, Final
 import msgspec
 
 from addonry.simulator.aggregation import Aggregated
+from addonry.simulator.customdocs import custom_types
 from addonry.simulator.health import health_paths
 from addonry.simulator.messages import JSON, TEXT, Request, Response, json_response
-from addonry.simulator.objects import Schemas, TypeSchema
+from addonry.simulator.objects import Schemas
 from addonry.simulator.resources import Resource, Served
 from addonry.simulator.swagger import swagger
 
@@ -32,8 +33,6 @@ _OPENAPI_V2: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf
 _COMPRESSED_BYTES: Final = 128 * 1024
 _IMMUTABLE: Final = ("Cache-Control", "public, immutable")
 
-SchemaOf = Callable[[Resource], TypeSchema | None]
-
 
 class Discovery:
     """The discovery documents of one cluster."""
@@ -42,12 +41,11 @@ class Discovery:
         self,
         served: Served,
         schemas: Schemas,
-        schema_of: SchemaOf,
         aggregated: Callable[[], tuple[Aggregated, ...]],
         *,
         address: str = "",
     ) -> None:
-        self._served, self._schemas, self._schema_of, self._address = served, schemas, schema_of, address
+        self._served, self._schemas, self._address = served, schemas, address
         self._aggregated_apis = aggregated
         self._kept: dict[str, tuple[tuple[int, str], bytes]] = {}
 
@@ -190,12 +188,9 @@ class Discovery:
         return self._keep(path, lambda: _encode(_document(resources, self._custom_components(resources))))
 
     def _custom_components(self, resources: tuple[Resource, ...]) -> dict[str, Any]:
-        components = {}
+        components: dict[str, Any] = {}
         for resource in resources:
-            schema = self._schema_of(resource)
-            shown = schema.to_openapi() if schema is not None else {"type": "object"}
-            kinds = [{"group": resource.group, "version": resource.version, "kind": resource.kind}]
-            components[_component(resource)] = {**shown, "x-kubernetes-group-version-kind": kinds}
+            components |= custom_types(resource, _component(resource))
         # References of the envelope (ObjectMeta and what it needs) are answered by a group that has them all.
         shared = _components(self._schemas, "v1")
         needed, todo = {}, [name for name in shared if name.endswith((".ObjectMeta", ".ListMeta"))]
