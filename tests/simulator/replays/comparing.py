@@ -24,6 +24,7 @@ _TEXTS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(rf"pod-template-hash={_RANDOM}+"), "pod-template-hash=H"),
     (re.compile(r"\.[0-9a-f]{16}\b"), ".E"),
     (re.compile(r"\bnode-\d\b"), "NODE"),
+    (re.compile(r"\bdefault-scheduler-[a-z-]+"), "default-scheduler-HOST"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
     (re.compile(r"(?<=esource version: )\d+( \(\d+\)|, current: \d+)?"), "V"),
     (re.compile(r"\b(10|127)(\.\d{1,3}){3}\b"), "ADDRESS"),
@@ -251,10 +252,28 @@ class Pairs:
     def _pair(self, recorded: list[Any], actual: list[Any], by: Callable[[Any], str]) -> None:
         if not all(isinstance(part, dict) for part in (*recorded, *actual)):
             return
-        left = sorted(recorded, key=lambda part: (by(part), self._values.get(_name(part), _name(part))))
-        right = sorted(actual, key=lambda part: (by(part), _name(part)))
-        for one, other in zip(left, right, strict=False):
-            self.learn(one, other, by)
+        left, right = list(recorded), list(actual)
+        for alike in (by, _image_and_template):
+            left, right = self._pair_alike(left, right, by=alike, tell=by)
+        if len(left) == len(right):
+            for one, other in zip(left, right, strict=True):
+                self.learn(one, other, by)
+
+    def _pair_alike(
+        self, left: list[Any], right: list[Any], *, by: Callable[[Any], str], tell: Callable[[Any], str]
+    ) -> tuple[list[Any], list[Any]]:
+        """Learn from those that are alike *by* something; the others come back."""
+        left = sorted(left, key=lambda part: self._values.get(_name(part), _name(part)))
+        waiting = sorted(right, key=_name)
+        alone = []
+        for one in left:
+            other = next((part for part in waiting if by(part) == by(one)), None)
+            if other is None:
+                alone.append(one)
+            else:
+                waiting.remove(other)
+                self.learn(one, other, tell)
+        return alone, waiting
 
     def translate(self, value: Any, key: str = "") -> Any:
         """A recorded request, with the simulated cluster's values in it."""
@@ -289,6 +308,14 @@ class Pairs:
             if len(known) > 7 and known in value:
                 value = value.replace(known, other)
         return value
+
+
+def _image_and_template(part: Mapping[str, Any]) -> str:
+    """What an object runs, which tells the ReplicaSets and Pods of one rollout apart while their sizes change."""
+    spec = part.get("spec") or {}
+    template = (spec.get("template") or {}).get("spec") or spec
+    images = [(container.get("image"), container.get("env")) for container in template.get("containers") or ()]
+    return json.dumps([_text(_name(part)), images], sort_keys=True)
 
 
 def _name(part: Mapping[str, Any]) -> str:
