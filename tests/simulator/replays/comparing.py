@@ -27,6 +27,8 @@ _TEXTS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"\bdefault-scheduler-[a-z-]+"), "default-scheduler-HOST"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
     (re.compile(r"(?<=esource version: )\d+( \(\d+\)|, current: \d+)?"), "V"),
+    (re.compile(r"(?<=in record \()\d+"), "V"),
+    (re.compile(r"(?<=resourceVersion\":\")\d+"), "V"),
     (re.compile(r"\b(10|127)(\.\d{1,3}){3}\b"), "ADDRESS"),
     (re.compile(r"\b\d+(\.\d+)?(ms|s)\b"), "SECONDS"),
 )
@@ -227,6 +229,7 @@ class Pairs:
 
     def __init__(self) -> None:
         self._values: dict[str, str] = {}
+        self._taken: set[str] = set()
         self._versions: dict[str, str] = {}
 
     def learn(self, recorded: Any, actual: Any, by: Callable[[Any], str]) -> None:
@@ -247,7 +250,9 @@ class Pairs:
         elif value == actual:
             return
         elif key in _PAIRED or (key == "name" and _text(value) == _text(actual) != value):
-            self._values[value] = actual
+            if value not in self._values and actual not in self._taken:
+                self._values[value] = actual
+                self._taken.add(actual)
 
     def _pair(self, recorded: list[Any], actual: list[Any], by: Callable[[Any], str]) -> None:
         if not all(isinstance(part, dict) for part in (*recorded, *actual)):
