@@ -23,6 +23,8 @@ _TEXTS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(rf"-{_RANDOM}{{5}}\b"), "-*"),
     (re.compile(rf"pod-template-hash={_RANDOM}+"), "pod-template-hash=H"),
     (re.compile(r"\.[0-9a-f]{16}\b"), ".E"),
+    (re.compile(r"f:(sim/|simulated-)exit-code$"), "f:EXIT CODE"),
+    (re.compile(r"^(sim/|simulated-)exit-code$"), "EXIT CODE"),
     (re.compile(r"\bnode-\d\b"), "NODE"),
     (re.compile(r"\bdefault-scheduler-[a-z-]+"), "default-scheduler-HOST"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
@@ -247,12 +249,11 @@ class Pairs:
             self.learn(value, actual, by)
         elif key == "resourceVersion":
             self._versions[value] = actual
-        elif value == actual:
+        elif value == actual or value in self._values or actual in self._taken:
             return
         elif key in _PAIRED or (key == "name" and _text(value) == _text(actual) != value):
-            if value not in self._values and actual not in self._taken:
-                self._values[value] = actual
-                self._taken.add(actual)
+            self._values[value] = actual
+            self._taken.add(actual)
 
     def _pair(self, recorded: list[Any], actual: list[Any], by: Callable[[Any], str]) -> None:
         if not all(isinstance(part, dict) for part in (*recorded, *actual)):

@@ -137,7 +137,7 @@ class Player:
         members = parse_qsl(exchange.query, keep_blank_values=True)
         query = urlencode([(name, self._pairs.translate(value, name)) for name, value in members])
         path = "/".join(self._pairs.text(part) for part in exchange.path.split("/"))
-        body = exchange.body(self._pairs.translate(exchange.request))
+        body = scene.as_sent(self.scenario, exchange, self._pairs.translate(exchange.request))
         return Request(exchange.method, path, query if exchange.query else "", headers, body)
 
     async def _send(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from addonry.simulator.life.pods import EXIT_CODE
 from addonry.simulator.population import node_object
 from addonry.simulator.storage import Object
 
@@ -21,6 +22,20 @@ _ROOM: Final = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "1Ti", "pod
 _VERSION: Final = "v1.36.2"
 # Before which exchanges the recorder compacted the store, so that older versions were gone.
 COMPACTED_BEFORE: Final[Mapping[str, tuple[int, ...]]] = {"raw-expired": (14,)}
+
+
+# How the recorder's kubelets were told what a container ends with, and ours are.
+_EXIT_CODES: Final = ("sim/exit-code", EXIT_CODE)
+# Bodies with a member twice, of which the record keeps only the second.
+_TWICE: Final[Mapping[tuple[str, int], str]] = {("raw-errors", seq): '"data":{"a":"1","a":"2"}' for seq in (64, 65)}
+
+
+def as_sent(scenario: str, exchange: Exchange, request: Any) -> bytes:
+    """The body of a request, once more as it was before it was written down."""
+    body = exchange.body(request)
+    if twice := _TWICE.get((scenario, exchange.seq)):
+        return body.replace(b'"data": {"a": "2"}', twice.encode())
+    return body.replace(_EXIT_CODES[0].encode(), _EXIT_CODES[1].encode())
 
 
 def nodes(now: Any) -> list[Object]:
