@@ -194,9 +194,9 @@ class Api:
             case "patch":
                 return self._patch(request, resource, key, who)
             case "delete":
-                return self._delete(request, resource, key)
+                return self._delete(request, resource, key, who)
             case _:
-                return self._delete_collection(request, route, resource)
+                return self._delete_collection(request, route, resource, who)
 
     def _record(self, request: Request, resource: Resource, key: ObjectKey) -> Record:
         record = self._store.get_as_of(key, request.as_of) if request.as_of else self._store.get(key)
@@ -250,8 +250,8 @@ class Api:
         status = 201 if written.created else 200
         return self._shown(request, resource, written.obj, status, written.warnings)
 
-    def _delete(self, request: Request, resource: Resource, key: ObjectKey) -> Response:
-        options = self._delete_options(request, resource)
+    def _delete(self, request: Request, resource: Resource, key: ObjectKey, who: Identity) -> Response:
+        options = replace(self._delete_options(request, resource), who=who)
         obj, gone = self._writer.delete(resource, key, options)
         if gone and resource.key not in _ANSWERED_BY_OBJECT:
             about: dict[str, Any] = {"name": key.name}
@@ -262,10 +262,10 @@ class Api:
             return json_response(status)
         return self._shown(request, resource, obj, 200, options.warnings)
 
-    def _delete_collection(self, request: Request, route: Route, resource: Resource) -> Response:
+    def _delete_collection(self, request: Request, route: Route, resource: Resource, who: Identity) -> Response:
         namespace = route.namespace if resource.namespaced else ""
         selection = watching.select(resource, namespace, request.query)
-        options = self._delete_options(request, resource)
+        options = replace(self._delete_options(request, resource), who=who)
         records = selection.records(self._store)
         body = watching.list_objects(self._store, self._clock, selection, Form.OBJECT, {})
         for record in records:

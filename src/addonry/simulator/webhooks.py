@@ -120,23 +120,13 @@ class Webhooks:
                     yield hook, (kind.plural, record.key.name, hook["name"], *about)
 
     def _concerns(self, hook: Mapping[str, Any], write: Write) -> bool:
-        if not any(_rule_matches(rule, write) for rule in hook.get("rules") or ()):
+        if not any(rule_matches(rule, write) for rule in hook.get("rules") or ()):
             return False
-        if not self._namespace_matches(hook.get("namespaceSelector"), write):
+        if not namespace_matches(self.store, hook.get("namespaceSelector"), write):
             return False
         wanted = selectors.from_object(hook.get("objectSelector") or {})
         candidates = [obj for obj in (write.obj, write.old) if obj is not None]
         return any(selectors.matches(wanted, obj["metadata"].get("labels")) for obj in candidates)
-
-    def _namespace_matches(self, selector: Mapping[str, Any] | None, write: Write) -> bool:
-        metadata = write.subject["metadata"]
-        if not selector or (not write.resource.namespaced and write.resource.plural != "namespaces"):
-            return True
-        labels = metadata.get("labels")
-        if write.resource.namespaced:
-            record = self.store.get(ObjectKey(ResourceKey("", "namespaces"), "", metadata.get("namespace", "")))
-            labels = record.labels if record else None
-        return selectors.matches(selectors.from_object(selector), labels)
 
     # ------------------------------------------------------------------ asking
 
@@ -216,7 +206,20 @@ def _about(write: Write) -> tuple[str, ...]:
     return (write.operation, write.resource.qualified, metadata.get("namespace", ""), name)
 
 
-def _rule_matches(rule: Mapping[str, Any], write: Write) -> bool:
+def namespace_matches(store: Store, selector: Mapping[str, Any] | None, write: Write) -> bool:
+    """Whether a selector of namespaces has that of the write, or the namespace written."""
+    metadata = write.subject["metadata"]
+    if not selector or (not write.resource.namespaced and write.resource.plural != "namespaces"):
+        return True
+    labels = metadata.get("labels")
+    if write.resource.namespaced:
+        record = store.get(ObjectKey(ResourceKey("", "namespaces"), "", metadata.get("namespace", "")))
+        labels = record.labels if record else None
+    return selectors.matches(selectors.from_object(selector), labels)
+
+
+def rule_matches(rule: Mapping[str, Any], write: Write) -> bool:
+    """Whether a rule of a webhook or a policy is about the write."""
     resource = write.resource
     what = f"{resource.plural}/{write.subresource}" if write.subresource else resource.plural
     patterns = (

@@ -7,7 +7,7 @@ check, track who owns what, store. What a field *means* is not decided here: mer
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -54,6 +54,7 @@ from addonry.simulator.objects import (
     with_scale_managers,
 )
 from addonry.simulator.objects.custom import UNCHECKED
+from addonry.simulator.policies import policy_errors, refuse_by_policy
 from addonry.simulator.removal import begin_removal, is_due
 from addonry.simulator.resources import Resource, ResourceKey, Served, built_in
 from addonry.simulator.storage import Object, ObjectKey, Record, Store, new_uid
@@ -67,7 +68,11 @@ JSON_PATCH: Final = "application/json-patch+json"
 PATCH_TYPES: Final = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
 
 _NAMESPACES: Final = ResourceKey("", "namespaces")
-_DEFINITIONS: Final = ResourceKey("apiextensions.k8s.io", "customresourcedefinitions")
+# Kinds that hold expressions, and who compiles them.
+_WITH_EXPRESSIONS: Final[Mapping[ResourceKey, Callable[[Object], Iterable[FieldError]]]] = {
+    ResourceKey("apiextensions.k8s.io", "customresourcedefinitions"): customrules.definition_errors,
+    ResourceKey("admissionregistration.k8s.io", "validatingadmissionpolicies"): policy_errors,
+}
 _NODES: Final = ResourceKey("", "nodes")
 # What NamespaceLifecycle keeps from deletion.
 _IMMORTAL: Final = ("default", "kube-system", "kube-public")
@@ -107,6 +112,7 @@ class DeleteOptions:
     resource_version: str = ""
     dry_run: bool = False
     warnings: tuple[str, ...] = ()
+    who: Identity = ADMINISTRATOR
 
 
 @dataclass(slots=True)
@@ -199,7 +205,9 @@ class Writer:
                 f"ResourceVersion in record ({record.version}). The object might have been modified"
             )
             raise errors.precondition_failed(resource, key.name, why)
-        self.webhooks.validate(Write("DELETE", resource, None, obj, dry_run=options.dry_run))
+        write = Write("DELETE", resource, None, obj, dry_run=options.dry_run)
+        refuse_by_policy(self.store, self.served, write, options.who)
+        self.webhooks.validate(write)
         if options.dry_run:
             return obj, not obj["metadata"].get("finalizers")
         left, is_gone = begin_removal(
@@ -433,7 +441,9 @@ class Writer:
             metadata["generation"] = 1
         admission.complete(resource.key, obj, self.store)
         warnings += podsecurity.judge(self.store, resource, obj)
-        self.webhooks.validate(Write("CREATE", resource, obj, dry_run=options.dry_run))
+        write = Write("CREATE", resource, obj, dry_run=options.dry_run)
+        warnings += refuse_by_policy(self.store, self.served, write, options.who)
+        self.webhooks.validate(write)
         quotas.refuse_over_quota(self.store, resource, obj)
         existing = self.store.get(ObjectKey(resource.key, metadata.get("namespace", ""), metadata["name"]))
         if existing is not None:
@@ -472,7 +482,9 @@ class Writer:
             warnings += told
             self._refuse(resource, name, [*check_immutable(live, new), *check_required(new), *found])
             warnings += podsecurity.judge(self.store, resource, new, live)
-        self.webhooks.validate(Write("UPDATE", resource, new, live, subresource, options.dry_run))
+        write = Write("UPDATE", resource, new, live, subresource, options.dry_run)
+        warnings += refuse_by_policy(self.store, self.served, write, options.who)
+        self.webhooks.validate(write)
         if not tracked:
             new = update_managers(
                 live,
@@ -594,8 +606,8 @@ class Writer:
         self, resource: Resource, obj: Object, old: Object | None
     ) -> tuple[list[FieldError], tuple[str, ...]]:
         """What is wrong by the schema of a definition and its rules, and what to warn of; or with a definition."""
-        if resource.key == _DEFINITIONS:
-            return list(customrules.definition_errors(obj)), ()
+        if check := _WITH_EXPRESSIONS.get(resource.key):
+            return list(check(obj)), ()
         schema = resource.openapi_schema
         if schema is None:
             return [], ()

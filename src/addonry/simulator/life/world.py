@@ -20,8 +20,10 @@ from addonry.simulator.errors import ApiError
 from addonry.simulator.life.events import Recorder, Reporter
 from addonry.simulator.life.occupancy import Occupancy
 from addonry.simulator.objects import apply_defaults, take_over_status
+from addonry.simulator.policies import refuse_by_policy
 from addonry.simulator.resources import Resource, Served, built_in
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey, Record, Store, new_uid
+from addonry.simulator.users import EVERYBODY, Identity
 from addonry.simulator.webhooks import Webhooks, Write
 
 NAMESPACES: Final = built_in("", "namespaces")
@@ -46,6 +48,7 @@ CRON_JOBS: Final = built_in("batch", "cronjobs")
 DEFINITIONS: Final = built_in("apiextensions.k8s.io", "customresourcedefinitions")
 API_SERVICES: Final = built_in("apiregistration.k8s.io", "apiservices")
 
+_CONTROLLERS: Final = Identity("system:kube-controller-manager", (EVERYBODY,))
 # How long a controller that was refused an object waits before it tries again.
 RETRY_SECONDS: Final = 1.0
 # What controllers make for workloads, and admission may refuse.
@@ -146,7 +149,9 @@ class World:
             if changed is not obj:
                 obj = apply_defaults(changed, resource.kind)
             podsecurity.judge(self.store, resource, obj)
-            self.webhooks.validate(Write("CREATE", resource, obj))
+            made = Write("CREATE", resource, obj)
+            refuse_by_policy(self.store, self.served, made, _CONTROLLERS)
+            self.webhooks.validate(made)
         except ApiError:
             self.webhooks.forget(write)
             raise
