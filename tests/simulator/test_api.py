@@ -676,3 +676,19 @@ def test_an_apply_that_makes_no_sense_is_refused(client, query, body, status, me
     answer = client("PATCH", f"{CONFIG_MAPS}/s{query}", body, "application/apply-patch+yaml")
     assert answer.status == status
     assert message in answer.body["message"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/apply-patch+yaml", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": None}),
+        ("application/json-patch+json", [{"op": "replace", "path": "/metadata", "value": None}]),
+        ("application/merge-patch+json", {"metadata": None}),
+        ("application/strategic-merge-patch+json", {"metadata": None}),
+    ],
+)
+def test_a_patch_without_any_metadata_is_answered(client, content_type, body):
+    client.post(CONFIG_MAPS, config_map("bare", a="1"))
+    answer = client("PATCH", f"{CONFIG_MAPS}/bare?fieldManager=somebody", body, content_type)
+    assert answer.status in (200, 400, 422)
+    assert client.get(f"{CONFIG_MAPS}/bare")["metadata"]["name"] == "bare"

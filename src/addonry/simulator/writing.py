@@ -179,7 +179,7 @@ class Writer:
                 raise errors.invalid_patch(shown, str(problems[0]))
             warnings = self._check_fields(resource, patched, schema, options, patched_to=shown)
             patched = normalise(patched, schema)
-        if patched.get("metadata", {}).get("name", key.name) != key.name:
+        if (patched.get("metadata") or {}).get("name", key.name) != key.name:
             raise errors.bad_request(
                 "the name of the object ({}) does not match the name on the URL ({})".format(
                     patched["metadata"]["name"], key.name
@@ -559,7 +559,7 @@ class Writer:
             group, _, version = str(body.get("apiVersion") or "").rpartition("/")
             raise errors.bad_request(f"invalid object type: {group}/{version}, Kind={body.get('kind') or ''}")
         check_kind(resource, body)
-        metadata = body.setdefault("metadata", {})
+        metadata = body["metadata"] = body.get("metadata") or {}
         # Only checked here: what goes into messages about the applied object is what the client sent.
         check_name({"metadata": dict(metadata)}, key)
         if record is None and metadata.get("uid"):
