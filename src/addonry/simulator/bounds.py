@@ -8,7 +8,7 @@ import msgspec
 
 from addonry.simulator import errors
 from addonry.simulator.errors import ApiError
-from addonry.simulator.objects import PatchError
+from addonry.simulator.objects import PatchError, in_go_order
 from addonry.simulator.resources import Resource
 from addonry.simulator.storage import Object, ObjectKey
 
@@ -83,9 +83,10 @@ def limited_to(resource: Resource, live: Object, new: Object, subresource: str) 
     return limited
 
 
-def shown_result(resource: Resource, patched: Object) -> str:
+def shown_result(resource: Resource, live: Object, patched: Object) -> str:
     """What a patch led to as messages hold it; a custom resource is a map, whose members Go writes in their order."""
-    return _encode(_sorted(patched) if resource.is_custom else patched).decode()
+    shown = _sorted(patched) if resource.is_custom else in_go_order(patched, live, resource.types, resource.kind)
+    return _encode(shown).decode()
 
 
 def _sorted(value: Any) -> Any:

@@ -173,7 +173,7 @@ class Writer:
         warnings: tuple[str, ...] = ()
         if schema := self.schema_of(resource):
             is_strategic = content_type == STRATEGIC
-            shown = go_format(body) if is_strategic else shown_result(resource, patched)
+            shown = go_format(body) if is_strategic else shown_result(resource, live, patched)
             check = check_conversion if is_strategic else check_types
             if not resource.is_custom and (problems := check(patched, schema)):
                 raise errors.invalid_patch(shown, str(problems[0]))
@@ -228,7 +228,7 @@ class Writer:
             new = as_object(body) if not content_type else self._patched(_SCALE, before, body, content_type)
             if problems := check_types(new, schema):
                 if content_type:
-                    raise errors.invalid_patch(shown_result(_SCALE, new), problems[0])
+                    raise errors.invalid_patch(shown_result(_SCALE, before, new), problems[0])
                 raise errors.bad_request(cannot_be_handled({**new, "kind": "Scale"}, problems[0]))
             metadata = {**before["metadata"], **(new.get("metadata") or {})}
             if metadata.get("resourceVersion") != before["metadata"]["resourceVersion"]:

@@ -13,6 +13,7 @@ from .encoding import EncodeError, encode
 from .events import kept_event, viewed_event
 from .faults import FieldError
 from .go_json import duplicate_members, json_fault, kind_of
+from .go_order import in_go_order
 from .managed_fields import ApplyConflict, apply, take_over_status, update_managers
 from .patching import PatchError, go_format, json_patch, merge_patch, strategic_merge
 from .protobuf import DecodeError, decode
@@ -51,6 +52,7 @@ __all__ = [
     "duplicate_members",
     "encode",
     "go_format",
+    "in_go_order",
     "invalid_status",
     "json_fault",
     "json_patch",
