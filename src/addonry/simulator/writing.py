@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from addonry.simulator import admission, conversion, customrules, errors, generations, podsecurity, quotas
+from addonry.simulator import admission, conversion, customrules, errors, generations, limits, podsecurity, quotas
 from addonry.simulator.accounts import refuse_without_account
 from addonry.simulator.authorization import Attributes, Authorizer
 from addonry.simulator.bounds import (
@@ -416,7 +416,7 @@ class Writer:
             metadata.pop(member, None)
         if resource.subresource("status") and resource.key != _NODES:
             obj.pop("status", None)  # a kubelet registers its node together with its status
-        obj = self._with_defaults(resource, obj)
+        obj = limits.with_defaults(self.store, resource, self._with_defaults(resource, obj))
         changed = self.webhooks.mutate(Write("CREATE", resource, obj, dry_run=options.dry_run))
         if changed is not obj:
             obj = self._with_defaults(resource, changed)
@@ -440,6 +440,7 @@ class Writer:
         if resource.has_generation or resource.is_custom:
             metadata["generation"] = 1
         admission.complete(resource.key, obj, self.store)
+        limits.refuse_beyond_limits(self.store, resource, obj)
         warnings += podsecurity.judge(self.store, resource, obj)
         write = Write("CREATE", resource, obj, dry_run=options.dry_run)
         warnings += refuse_by_policy(self.store, self.served, write, options.who)

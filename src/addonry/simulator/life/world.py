@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from addonry.simulator import admission, podsecurity, quotas, removal
+from addonry.simulator import admission, limits, podsecurity, quotas, removal
 from addonry.simulator.accounts import refuse_without_account
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
@@ -143,11 +143,13 @@ class World:
 
     def _admit(self, resource: Resource, obj: Object) -> Object:
         """Ask the webhooks; an answer is good for one attempt to make one object."""
+        obj = limits.with_defaults(self.store, resource, obj)
         write = Write("CREATE", resource, obj)
         try:
             changed = self.webhooks.mutate(write)
             if changed is not obj:
                 obj = apply_defaults(changed, resource.kind)
+            limits.refuse_beyond_limits(self.store, resource, obj)
             podsecurity.judge(self.store, resource, obj)
             made = Write("CREATE", resource, obj)
             refuse_by_policy(self.store, self.served, made, _CONTROLLERS)

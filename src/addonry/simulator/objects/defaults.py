@@ -294,6 +294,45 @@ def _with_name_label(namespace: dict[str, Any]) -> dict[str, Any]:
     return {**namespace, "metadata": {**metadata, "labels": {**labels, _NAME_LABEL: name}}}
 
 
+def _with_requests(pod: dict[str, Any]) -> dict[str, Any]:
+    """A limit without a request is the request, too; only in Pods, not in templates."""
+    spec = pod.get("spec") or {}
+    changed = {}
+    for member in ("containers", "initContainers"):
+        before = spec.get(member) or []
+        after = [_with_request(container) for container in before]
+        if any(new is not old for new, old in zip(after, before, strict=True)):
+            changed[member] = after
+    return {**pod, "spec": {**spec, **changed}} if changed else pod
+
+
+def _with_request(container: dict[str, Any] | None) -> dict[str, Any] | None:
+    resources = (container or {}).get("resources") or {}
+    requests = resources.get("requests") or {}
+    missing = {what: amount for what, amount in (resources.get("limits") or {}).items() if what not in requests}
+    if container is None or not missing:
+        return container
+    return {**container, "resources": {**resources, "requests": {**requests, **missing}}}
+
+
+def _with_limits(limit_range: dict[str, Any]) -> dict[str, Any]:
+    """The defaults of containers that follow from what they may have at most and must have at least."""
+    spec = limit_range.get("spec") or {}
+    before = spec.get("limits") or []
+    after = [_with_limit(limit) for limit in before]
+    is_changed = any(new is not old for new, old in zip(after, before, strict=True))
+    return {**limit_range, "spec": {**spec, "limits": after}} if is_changed else limit_range
+
+
+def _with_limit(limit: dict[str, Any] | None) -> dict[str, Any] | None:
+    if limit is None or limit.get("type") != "Container":
+        return limit
+    default = {**(limit.get("max") or {}), **(limit.get("default") or {})}
+    request = {**(limit.get("min") or {}), **default, **(limit.get("defaultRequest") or {})}
+    more = {k: v for k, v in (("default", default), ("defaultRequest", request)) if v and v != limit.get(k)}
+    return {**limit, **more} if more else limit
+
+
 def _with_a_metric(scaler: dict[str, Any]) -> dict[str, Any]:
     spec = scaler.get("spec") or {}
     if spec.get("metrics") or str(scaler.get("apiVersion")).endswith("/v1"):
@@ -303,9 +342,10 @@ def _with_a_metric(scaler: dict[str, Any]) -> dict[str, Any]:
 
 
 RULES: Final[Mapping[tuple[str, str], Rule]] = {
-    ("", "Pod"): Rule(inside={"spec": _pod_spec(enableServiceLinks=True)}),
+    ("", "Pod"): Rule(inside={"spec": _pod_spec(enableServiceLinks=True)}, rewrite=_with_requests),
     ("", "PodTemplate"): Rule(inside={"template": _TEMPLATE}),
     ("", "ReplicationController"): _workload({"replicas": 1}),
+    ("", "LimitRange"): Rule(rewrite=_with_limits),
     ("", "Service"): Rule(inside={"spec": _SERVICE_SPEC}),
     ("", "Endpoints"): Rule(inside={"subsets": Rule(inside={"ports": Rule({"protocol": "TCP"})})}),
     ("", "Namespace"): Rule(rewrite=_with_name_label),
