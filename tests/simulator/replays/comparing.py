@@ -30,7 +30,7 @@ _TEXTS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
     (re.compile(r"(?<=esource version: )\d+( \(\d+\)|, current: \d+)?"), "V"),
     (re.compile(r"(?<=in record \()\d+"), "V"),
-    (re.compile(r"(?<=resourceVersion\":\")\d+"), "V"),
+    (re.compile(r'(resourceVersion\\*":\\*")\d+'), r"\g<1>V"),
     (re.compile(r"\b(10|127)(\.\d{1,3}){3}\b"), "ADDRESS"),
     (re.compile(r"\b\d+(\.\d+)?(ms|s)\b"), "SECONDS"),
 )
@@ -102,7 +102,7 @@ class Side:
         return value
 
     def _learn(self, name: str, uid: str) -> None:
-        known = _text(name)
+        known = text_of(name)
         if known != name:
             self._uids[uid] = f"uid of {known}"
             return
@@ -169,7 +169,7 @@ class Side:
         return self._text(value)
 
     def _text(self, value: str) -> str:
-        return _text(_UID.sub(lambda found: self._uids.get(found.group(), "UID"), value))
+        return text_of(_UID.sub(lambda found: self._uids.get(found.group(), "UID"), value))
 
 
 def _say_if_behind(shown: dict[str, Any]) -> None:
@@ -180,7 +180,8 @@ def _say_if_behind(shown: dict[str, Any]) -> None:
         shown["status"] = {**status, "observedGeneration": "current" if seen else "behind"}
 
 
-def _text(value: str) -> str:
+def text_of(value: str) -> str:
+    """A text with everything replaced that varies."""
     if value.startswith("{") and '"apiVersion"' in value:
         return value  # the last applied configuration is the client's own text
     for pattern, said in _TEXTS:
@@ -191,7 +192,7 @@ def _text(value: str) -> str:
 def _continued(token: str) -> str:
     try:
         found = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        return f"continue at {_text(found['start'])}"
+        return f"continue at {text_of(found['start'])}"
     except (ValueError, KeyError):
         return "a continue token"
 
@@ -251,7 +252,7 @@ class Pairs:
             self._versions[value] = actual
         elif value == actual or value in self._values or actual in self._taken:
             return
-        elif key in _PAIRED or (key == "name" and _text(value) == _text(actual) != value):
+        elif key in _PAIRED or (key == "name" and text_of(value) == text_of(actual) != value):
             self._values[value] = actual
             self._taken.add(actual)
 
@@ -321,7 +322,7 @@ def _image_and_template(part: Mapping[str, Any]) -> str:
     spec = part.get("spec") or {}
     template = (spec.get("template") or {}).get("spec") or spec
     images = [(container.get("image"), container.get("env")) for container in template.get("containers") or ()]
-    return json.dumps([_text(_name(part)), images], sort_keys=True)
+    return json.dumps([text_of(_name(part)), images], sort_keys=True)
 
 
 def _name(part: Mapping[str, Any]) -> str:

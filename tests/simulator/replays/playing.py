@@ -22,7 +22,7 @@ from addonry.simulator.objects import Schemas, decode
 from addonry.simulator.resources import ResourceKey
 
 from . import scene
-from .comparing import Difference, Pairs, Side, differences, plain_protobuf
+from .comparing import Difference, Pairs, Side, differences, plain_protobuf, text_of
 from .hindsight import CLIENTS_SECONDS, CONTROLLERS_SECONDS, Doubt, reading_of, remaining
 from .recording import Exchange, load, scenarios
 from .watches import OpenWatch
@@ -219,7 +219,7 @@ class Player:
             if name == "Warning" and isinstance(expected, str):
                 expected = [expected]
             if name == "Warning":
-                expected, actual[name] = sorted(expected or ()), sorted(actual.get(name) or ())
+                expected, actual[name] = (sorted(map(text_of, said or ())) for said in (expected, actual.get(name)))
             if expected != actual.get(name):
                 yield f"header {name}", expected, actual.get(name)
 

@@ -103,8 +103,12 @@ class TypeSchema:
         return ANY if self.shape is Shape.ANY else self.element
 
     def skeleton(self) -> dict[str, Any]:
-        """What an empty object of this type holds on the server: its fixed structs, and null for required lists."""
-        found: dict[str, Any] = {name: None for name in self.required if self.fields[name].shape is Shape.LIST}
+        """What an empty object of this type holds on the server: its fixed structs, and null for required lists.
+
+        The only required set outside of lists, the `validationActions` of a binding of a policy, is left out when empty.
+        """
+        lists = (name for name in self.required if self.fields[name].shape is Shape.LIST)
+        found: dict[str, Any] = {name: None for name in lists if self.fields[name].list_type is not ListType.SET}
         if self.is_structural:
             return {}
         for name in self.always:
