@@ -344,6 +344,14 @@ def test_the_metadata_of_one_object_cannot_be_had_of_a_list_nor_the_other_way_ro
     assert (listed.status, listed.body["message"].rpartition(" ")[2]) == (406, "(*core.ConfigMap)")
 
 
+def test_the_moments_of_a_condition_are_there_even_when_they_are_not_set(client):
+    client.post(DEPLOYMENTS, deployment())
+    patch = {"status": {"conditions": [{"type": "Custom", "status": "True"}]}}
+    answer = client("PATCH", f"{DEPLOYMENTS}/web/status", patch, "application/strategic-merge-patch+json")
+    (made,) = (c for c in answer.body["status"]["conditions"] if c["type"] == "Custom")
+    assert (made["lastUpdateTime"], made["lastTransitionTime"]) == (None, None)
+
+
 def test_rows_without_objects_say_so(client):
     client.post(CONFIG_MAPS, config_map("a"))
     found = client.get(f"{CONFIG_MAPS}?includeObject=None", Accept=TABLE)

@@ -48,6 +48,10 @@ def _struct(value: dict[str, Any], schema: TypeSchema) -> dict[str, Any]:
         if not part and not schema.is_structural and _is_omitted(key, inner, schema):
             continue
         shaped[key] = _shape(part, inner)
+    if not schema.is_structural and schema.name.endswith("Condition"):
+        # The moments of a condition are values in Go, which writes them whether they are set or not.
+        unset = (name for name, inner in schema.fields.items() if inner.scalar is Scalar.TIME and name not in shaped)
+        shaped |= dict.fromkeys(unset)
     return shaped
 
 
