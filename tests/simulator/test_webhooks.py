@@ -137,3 +137,32 @@ def test_a_controller_that_is_denied_its_pods_says_so_and_goes_on_later(client, 
     assert {a["object"]["metadata"]["generateName"].split("-")[0] for a in asked if a["operation"] == "CREATE"} == {
         "web"
     }
+
+
+def test_a_webhook_is_asked_only_where_its_conditions_hold(client, hook):
+    pytest.importorskip("cel_expr_python")
+    url, asked, _ = hook
+    conditions = [{"name": "named", "expression": "object.metadata.name != 'free' && request.operation == 'CREATE'"}]
+    options = {"resources": ["configmaps"], "matchConditions": conditions}
+    client.post(f"{HOOKS}/validatingwebhookconfigurations", configuration("Validating", {"url": url}, **options))
+    client.post(CONFIG_MAPS, config_map("free"))
+    assert asked == []
+    client.post(CONFIG_MAPS, config_map("bound"))
+    assert [request["name"] for request in asked] == ["bound"]
+    assert asked[0]["userInfo"]["username"] == "admin"
+
+
+def test_a_condition_that_cannot_be_compiled_is_refused(client):
+    pytest.importorskip("cel_expr_python")
+    conditions = [{"name": "n", "expression": "nope"}]
+    wrong = behind_service(resources=["configmaps"], matchConditions=conditions)
+    refused = client("POST", f"{HOOKS}/validatingwebhookconfigurations", wrong)
+    assert refused.body["details"]["causes"][0]["field"] == "webhooks[0].matchConditions[0].expression"
+
+
+@pytest.mark.parametrize(("policy", "status"), [("Exact", 201), ("Equivalent", 500)])
+def test_a_version_counts_where_the_match_is_exact(client, policy, status):
+    wrong = behind_service(resources=["configmaps"], matchPolicy=policy)
+    wrong["webhooks"][0]["rules"][0]["apiVersions"] = ["v2"]
+    client.post(f"{HOOKS}/validatingwebhookconfigurations", wrong)
+    assert client("POST", CONFIG_MAPS, config_map("c")).status == status

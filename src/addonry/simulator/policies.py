@@ -18,8 +18,7 @@ from addonry.simulator.objects import FieldError
 from addonry.simulator.objects.faults import invalid, required
 from addonry.simulator.resources import Resource, ResourceKey, Served
 from addonry.simulator.storage import Object, ObjectKey, Store
-from addonry.simulator.users import Identity
-from addonry.simulator.webhooks import Write, namespace_matches, rule_matches
+from addonry.simulator.webhooks import Write, namespace_matches, request_of, rule_matches
 
 _GROUP: Final = "admissionregistration.k8s.io"
 _POLICIES: Final = ResourceKey(_GROUP, "validatingadmissionpolicies")
@@ -42,15 +41,14 @@ class _Asked:
     store: Store
     served: Served
     write: Write
-    who: Identity
     warnings: list[str] = field(default_factory=list)
 
 
-def refuse_by_policy(store: Store, served: Served, write: Write, who: Identity) -> tuple[str, ...]:
+def refuse_by_policy(store: Store, served: Served, write: Write) -> tuple[str, ...]:
     """What to warn of; raises where a policy denies the write. Free where there are no bindings."""
     if not store.has_any(_BINDINGS) or write.resource.group == _GROUP:
         return ()
-    asked = _Asked(store, served, write, who)
+    asked = _Asked(store, served, write)
     for record in store.records(_BINDINGS):
         binding = record.decode()
         name = (binding.get("spec") or {}).get("policyName", "")
@@ -82,6 +80,16 @@ def policy_errors(obj: Object) -> Iterator[FieldError]:
                     yield invalid(where, source, f"compilation failed: {why}")
 
 
+def webhook_errors(obj: Object) -> Iterator[FieldError]:
+    """The same for the match conditions of webhooks."""
+    for number, hook in enumerate(obj.get("webhooks") or ()):
+        for place, condition in enumerate((hook or {}).get("matchConditions") or ()):
+            source = str(condition.get("expression") or "")
+            if source and (why := _fault(source)):
+                where = f"webhooks[{number}].matchConditions[{place}].expression"
+                yield invalid(where, source, f"compilation failed: {why}")
+
+
 def _fault(source: str) -> str:
     try:
         compiled(source, **_TYPES)
@@ -111,9 +119,10 @@ def _ask(asked: _Asked, policy: Object, binding: Object) -> None:
 def _matches(asked: _Asked, constraints: Mapping[str, Any], *, obliged: bool) -> bool:
     """Whether the constraints cover the write; a binding that names no rules covers all that its policy does."""
     rules, excluded = constraints.get("resourceRules"), constraints.get("excludeResourceRules") or ()
-    if (obliged or rules) and not any(_rule_matches(rule, asked.write) for rule in rules or ()):
+    is_exact = constraints.get("matchPolicy") == "Exact"
+    if (obliged or rules) and not any(_rule_matches(rule, asked.write, exact=is_exact) for rule in rules or ()):
         return False
-    if any(_rule_matches(rule, asked.write) for rule in excluded):
+    if any(_rule_matches(rule, asked.write, exact=is_exact) for rule in excluded):
         return False
     if not namespace_matches(asked.store, constraints.get("namespaceSelector"), asked.write):
         return False
@@ -122,9 +131,9 @@ def _matches(asked: _Asked, constraints: Mapping[str, Any], *, obliged: bool) ->
     return any(selectors.matches(wanted, obj["metadata"].get("labels")) for obj in candidates)
 
 
-def _rule_matches(rule: Mapping[str, Any], write: Write) -> bool:
+def _rule_matches(rule: Mapping[str, Any], write: Write, *, exact: bool) -> bool:
     names = rule.get("resourceNames") or ()
-    return rule_matches(rule, write) and (not names or write.subject["metadata"].get("name") in names)
+    return rule_matches(rule, write, exact=exact) and (not names or write.subject["metadata"].get("name") in names)
 
 
 def _params(asked: _Asked, policy: Object, binding: Object) -> list[Object | None]:
@@ -162,30 +171,10 @@ def _variables(asked: _Asked, params: Object | None) -> dict[str, Any]:
     return {
         "object": None if write.operation == "DELETE" else write.obj,
         "oldObject": write.old,
-        "request": _request(write, asked.who),
+        "request": {"subResource": "", "requestSubResource": "", "options": {}, **request_of(write)},
         "params": params,
         "namespaceObject": None if record is None else record.decode(),
         "variables": {},
-    }
-
-
-def _request(write: Write, who: Identity) -> dict[str, Any]:
-    resource, metadata = write.resource, write.subject["metadata"]
-    kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
-    named = {"group": resource.group, "version": resource.version, "resource": resource.plural}
-    return {
-        "kind": kind,
-        "resource": named,
-        "requestKind": kind,
-        "requestResource": named,
-        "subResource": write.subresource,
-        "requestSubResource": write.subresource,
-        "name": metadata.get("name", ""),
-        "namespace": metadata.get("namespace", ""),
-        "operation": write.operation,
-        "userInfo": who.info(),
-        "dryRun": write.dry_run,
-        "options": {},
     }
 
 

@@ -22,14 +22,17 @@ import msgspec
 
 from addonry.simulator import selectors
 from addonry.simulator.errors import ApiError
+from addonry.simulator.expressions import Failed, NotCompiled, Unsupported, compiled
 from addonry.simulator.objects import json_patch
 from addonry.simulator.resources import Resource, ResourceKey
 from addonry.simulator.storage import Object, ObjectKey, Store, new_uid
+from addonry.simulator.users import ADMINISTRATOR, Identity
 
 _GROUP: Final = "admissionregistration.k8s.io"
 _MUTATING: Final = ResourceKey(_GROUP, "mutatingwebhookconfigurations")
 _VALIDATING: Final = ResourceKey(_GROUP, "validatingwebhookconfigurations")
 _DEFAULT_SECONDS: Final = 10
+_TYPES: Final = dict.fromkeys(("object", "oldObject", "request"), "any")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -72,6 +75,7 @@ class Write:
     old: Object | None = None
     subresource: str = ""
     dry_run: bool = False
+    who: Identity = ADMINISTRATOR
 
     @property
     def subject(self) -> Object:
@@ -116,11 +120,12 @@ class Webhooks:
         about = _about(write)
         for record in self.store.records(kind):
             for hook in record.decode().get("webhooks") or ():
-                if self._concerns(hook, write):
+                if self._concerns(hook, write) and _conditions_hold(hook, write):
                     yield hook, (kind.plural, record.key.name, hook["name"], *about)
 
     def _concerns(self, hook: Mapping[str, Any], write: Write) -> bool:
-        if not any(rule_matches(rule, write) for rule in hook.get("rules") or ()):
+        is_exact = hook.get("matchPolicy") == "Exact"
+        if not any(rule_matches(rule, write, exact=is_exact) for rule in hook.get("rules") or ()):
             return False
         if not namespace_matches(self.store, hook.get("namespaceSelector"), write):
             return False
@@ -218,8 +223,8 @@ def namespace_matches(store: Store, selector: Mapping[str, Any] | None, write: W
     return selectors.matches(selectors.from_object(selector), labels)
 
 
-def rule_matches(rule: Mapping[str, Any], write: Write) -> bool:
-    """Whether a rule of a webhook or a policy is about the write."""
+def rule_matches(rule: Mapping[str, Any], write: Write, *, exact: bool) -> bool:
+    """Whether a rule of a webhook or a policy is about the write; an *exact* one only in the versions that it names."""
     resource = write.resource
     what = f"{resource.plural}/{write.subresource}" if write.subresource else resource.plural
     patterns = (
@@ -229,17 +234,43 @@ def rule_matches(rule: Mapping[str, Any], write: Write) -> bool:
     return (
         bool({"*", write.operation} & set(rule.get("operations") or ()))
         and bool({"*", resource.group} & set(rule.get("apiGroups") or ()))
+        and (not exact or bool({"*", resource.version} & set(rule.get("apiVersions") or ())))
         and bool(patterns & set(rule.get("resources") or ()))
         and scope in ("*", "Namespaced" if resource.namespaced else "Cluster")
     )
 
 
-def _review(write: Write, obj: Object | None) -> dict[str, Any]:
+def _conditions_hold(hook: Mapping[str, Any], write: Write) -> bool:
+    """Whether the match conditions ask for the webhook; one that cannot be evaluated does not stand in the way."""
+    variables = {
+        "object": None if write.operation == "DELETE" else write.obj,
+        "oldObject": write.old,
+        "request": request_of(write),
+    }
+    failures = []
+    for condition in hook.get("matchConditions") or ():
+        source = condition["expression"]
+        try:
+            if not compiled(source, **_TYPES).value(variables):
+                return False
+        except Failed as failure:
+            failures.append(f"{failure}")
+        except (NotCompiled, Unsupported):
+            continue
+    if not failures:
+        return True
+    if hook.get("failurePolicy", "Fail") == "Ignore":
+        return False
+    said = f'failed to evaluate match conditions for webhook "{hook["name"]}": {", ".join(failures)}'
+    raise ApiError(403, "Forbidden", said)
+
+
+def request_of(write: Write) -> dict[str, Any]:
+    """What is asked about, without the objects."""
     resource, metadata = write.resource, write.subject["metadata"]
     kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     named = {"group": resource.group, "version": resource.version, "resource": resource.plural}
-    request = {
-        "uid": new_uid(),
+    request: dict[str, Any] = {
         "kind": kind,
         "resource": named,
         "requestKind": kind,
@@ -247,13 +278,17 @@ def _review(write: Write, obj: Object | None) -> dict[str, Any]:
         "name": metadata.get("name", ""),
         "namespace": metadata.get("namespace", ""),
         "operation": write.operation,
-        "userInfo": {"username": "admin", "groups": ["system:masters", "system:authenticated"]},
-        "object": None if write.operation == "DELETE" else obj,
-        "oldObject": write.old,
+        "userInfo": write.who.info(),
         "dryRun": write.dry_run,
     }
     if write.subresource:
         request["subResource"] = request["requestSubResource"] = write.subresource
+    return request
+
+
+def _review(write: Write, obj: Object | None) -> dict[str, Any]:
+    shown = None if write.operation == "DELETE" else obj
+    request = {"uid": new_uid(), **request_of(write), "object": shown, "oldObject": write.old}
     return {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
 
 

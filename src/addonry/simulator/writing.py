@@ -54,7 +54,7 @@ from addonry.simulator.objects import (
     with_scale_managers,
 )
 from addonry.simulator.objects.custom import UNCHECKED
-from addonry.simulator.policies import policy_errors, refuse_by_policy
+from addonry.simulator.policies import policy_errors, refuse_by_policy, webhook_errors
 from addonry.simulator.removal import begin_removal, is_due
 from addonry.simulator.resources import Resource, ResourceKey, Served, built_in
 from addonry.simulator.storage import Object, ObjectKey, Record, Store, new_uid
@@ -72,6 +72,8 @@ _NAMESPACES: Final = ResourceKey("", "namespaces")
 _WITH_EXPRESSIONS: Final[Mapping[ResourceKey, Callable[[Object], Iterable[FieldError]]]] = {
     ResourceKey("apiextensions.k8s.io", "customresourcedefinitions"): customrules.definition_errors,
     ResourceKey("admissionregistration.k8s.io", "validatingadmissionpolicies"): policy_errors,
+    ResourceKey("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): webhook_errors,
+    ResourceKey("admissionregistration.k8s.io", "validatingwebhookconfigurations"): webhook_errors,
 }
 _NODES: Final = ResourceKey("", "nodes")
 # What NamespaceLifecycle keeps from deletion.
@@ -205,8 +207,8 @@ class Writer:
                 f"ResourceVersion in record ({record.version}). The object might have been modified"
             )
             raise errors.precondition_failed(resource, key.name, why)
-        write = Write("DELETE", resource, None, obj, dry_run=options.dry_run)
-        refuse_by_policy(self.store, self.served, write, options.who)
+        write = Write("DELETE", resource, None, obj, dry_run=options.dry_run, who=options.who)
+        refuse_by_policy(self.store, self.served, write)
         self.webhooks.validate(write)
         if options.dry_run:
             return obj, not obj["metadata"].get("finalizers")
@@ -417,7 +419,7 @@ class Writer:
         if resource.subresource("status") and resource.key != _NODES:
             obj.pop("status", None)  # a kubelet registers its node together with its status
         obj = limits.with_defaults(self.store, resource, self._with_defaults(resource, obj))
-        changed = self.webhooks.mutate(Write("CREATE", resource, obj, dry_run=options.dry_run))
+        changed = self.webhooks.mutate(Write("CREATE", resource, obj, dry_run=options.dry_run, who=options.who))
         if changed is not obj:
             obj = self._with_defaults(resource, changed)
         metadata = obj["metadata"]
@@ -442,8 +444,8 @@ class Writer:
         admission.complete(resource.key, obj, self.store)
         limits.refuse_beyond_limits(self.store, resource, obj)
         warnings += podsecurity.judge(self.store, resource, obj)
-        write = Write("CREATE", resource, obj, dry_run=options.dry_run)
-        warnings += refuse_by_policy(self.store, self.served, write, options.who)
+        write = Write("CREATE", resource, obj, dry_run=options.dry_run, who=options.who)
+        warnings += refuse_by_policy(self.store, self.served, write)
         self.webhooks.validate(write)
         quotas.refuse_over_quota(self.store, resource, obj)
         existing = self.store.get(ObjectKey(resource.key, metadata.get("namespace", ""), metadata["name"]))
@@ -471,7 +473,7 @@ class Writer:
         self._check_versions(resource, live, new)
         new = limited_to(resource, live, new, subresource)
         new = self._with_defaults(resource, new)
-        asked = Write("UPDATE", resource, new, live, subresource, options.dry_run)
+        asked = Write("UPDATE", resource, new, live, subresource, options.dry_run, options.who)
         changed = self.webhooks.mutate(asked)
         if changed is not new:
             new = self._with_defaults(resource, changed)
@@ -483,8 +485,8 @@ class Writer:
             warnings += told
             self._refuse(resource, name, [*check_immutable(live, new), *check_required(new), *found])
             warnings += podsecurity.judge(self.store, resource, new, live)
-        write = Write("UPDATE", resource, new, live, subresource, options.dry_run)
-        warnings += refuse_by_policy(self.store, self.served, write, options.who)
+        write = Write("UPDATE", resource, new, live, subresource, options.dry_run, options.who)
+        warnings += refuse_by_policy(self.store, self.served, write)
         self.webhooks.validate(write)
         if not tracked:
             new = update_managers(

@@ -144,15 +144,15 @@ class World:
     def _admit(self, resource: Resource, obj: Object) -> Object:
         """Ask the webhooks; an answer is good for one attempt to make one object."""
         obj = limits.with_defaults(self.store, resource, obj)
-        write = Write("CREATE", resource, obj)
+        write = Write("CREATE", resource, obj, who=_CONTROLLERS)
         try:
             changed = self.webhooks.mutate(write)
             if changed is not obj:
                 obj = apply_defaults(changed, resource.kind)
             limits.refuse_beyond_limits(self.store, resource, obj)
             podsecurity.judge(self.store, resource, obj)
-            made = Write("CREATE", resource, obj)
-            refuse_by_policy(self.store, self.served, made, _CONTROLLERS)
+            made = Write("CREATE", resource, obj, who=_CONTROLLERS)
+            refuse_by_policy(self.store, self.served, made)
             self.webhooks.validate(made)
         except ApiError:
             self.webhooks.forget(write)
