@@ -94,3 +94,14 @@ def test_a_deletion_in_the_background_takes_the_pods_along(stepped):
     assert "Warning" not in answer.headers
     simulator.advance(2)
     assert client.get(PODS)["items"] == []
+
+
+def test_a_job_with_a_time_to_live_goes_with_its_pods(stepped):
+    """In the foreground, so it stays in sight until its Pods are gone; they wait for nobody."""
+    simulator, client = stepped
+    client.post(JOBS, job(ttlSecondsAfterFinished=2))
+    simulator.advance(3)
+    assert kinds(client.get(f"{JOBS}/task")) == ["SuccessCriteriaMet", "Complete"]
+    simulator.advance(4)
+    assert client("GET", f"{JOBS}/task").status == 404
+    assert client.get(PODS)["items"] == []

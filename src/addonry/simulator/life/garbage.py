@@ -63,7 +63,9 @@ class Garbage:
                 self._drop(record, obj, FOREGROUND)
             for dependent in dependents:
                 if not is_leaving(dependent.decode()):
-                    self._remove(dependent, policy="Foreground")
+                    # One that owns nothing has nobody to wait for.
+                    policy = "Foreground" if self._world.store.dependents(dependent.uid) else "Background"
+                    self._remove(dependent, policy=policy)
 
     def _remove(self, record: Record, *, policy: str = "Background") -> None:
         resource = self._world.served.storage_of(record.key.resource)
