@@ -140,6 +140,7 @@ def definition(spec):
         ("self.size > ", "compilation failed: ERROR: <input>:1:13: Syntax error"),
         ("'text'", "cel expression must evaluate to a bool"),
         ("", "rule is not specified"),
+        (None, "rule is not specified"),
     ],
 )
 def test_a_definition_with_a_wrong_rule_is_refused(client, rule, said):

@@ -133,3 +133,13 @@ def test_a_deletion_is_judged_by_what_was_there(client):
         client.post(CONFIG_MAPS, config_map(name))
     assert client("DELETE", f"{CONFIG_MAPS}/keep").status == 422
     assert client("DELETE", f"{CONFIG_MAPS}/drop").status == 200
+
+
+def test_null_in_a_list_is_something_of_which_nothing_is_said(client):
+    refused = client("POST", POLICIES, policy(None, rule=None, variables=[None]))
+    assert [cause["field"] for cause in refused.body["details"]["causes"]] == [
+        "spec.variables[0].expression",
+        "spec.validations[0].expression",
+    ]
+    bound(client, policy({"expression": "false"}, rule=None))
+    client.post(CONFIG_MAPS, config_map("c"))

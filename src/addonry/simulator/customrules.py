@@ -63,7 +63,7 @@ class _Findings:
 def _walk(found: _Findings, schema: Schema, value: Any, old: Any, path: str, *, is_root: bool = False) -> None:
     if value is None:
         return
-    for rule in schema.get(RULES) or ():
+    for rule in filter(None, schema.get(RULES) or ()):
         _hold(found, rule, schema, value, old, path, is_root=is_root)
     properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
     if isinstance(value, dict):
@@ -230,7 +230,7 @@ def _faults(schema: Any, path: str) -> Iterator[FieldError]:
 
 
 def _rule_faults(rule: Schema, schema: Schema, path: str) -> Iterator[FieldError]:
-    source = str(rule.get("rule") or "")
+    source = str((rule or {}).get("rule") or "")
     if not source.strip():
         yield required(f"{path}.rule", "rule is not specified")
         return

@@ -30,6 +30,9 @@ def _shape(value: Json, schema: TypeSchema) -> Json:
             element = schema.element or ANY
             if element.shape in (Shape.SCALAR, Shape.ANY):
                 return value
+            if element.shape is Shape.STRUCT and not element.is_structural:
+                # Null in a list of structs is one of which nothing is said.
+                return [_shape({} if item is None else item, element) for item in value]
             return [_shape(item, element) for item in value]
         case _:
             return value
