@@ -56,7 +56,6 @@ _CONTROLLERS: Final = frozenset(
 _EMBEDDED: Final = frozenset(("volumeSource", "localObjectReference"))
 _VARYING: Final[Mapping[str, str]] = {
     "retryAfterSeconds": "SECONDS",
-    "terminatingReplicas": "SOME",
     "nodePort": "PORT",
     "release": "RELEASE",
     "ca.crt": "CERTIFICATE",
@@ -68,7 +67,7 @@ _VARYING: Final[Mapping[str, str]] = {
 }
 # While a rollout gets on, which of these stands there depends on whether two controllers' writes met in a conflict.
 _GETTING_ON: Final = frozenset(("NewReplicaSetCreated", "FoundNewReplicaSet", "ReplicaSetUpdated"))
-_VARYING_NUMBERS: Final = frozenset(("retryAfterSeconds", "nodePort", "terminatingReplicas"))
+_VARYING_NUMBERS: Final = frozenset(("retryAfterSeconds", "nodePort"))
 
 Difference = tuple[str, Any, Any]
 _ABSENT: Final = "(absent)"
@@ -122,6 +121,7 @@ class Side:
     def _members(self, value: Mapping[str, Any], *, learn: bool) -> dict[str, Any]:
         found = {self._text(key): self._form(key, part, learn=learn) for key, part in value.items()}
         found.pop("gitCommit", None)
+        found.pop("terminatingReplicas", None)  # how many are just on their way out
         if found.get("type") == "Progressing" and found.get("reason") in _GETTING_ON:
             found |= {"reason": "gets on", "message": "gets on"}
         _say_if_behind(found)
