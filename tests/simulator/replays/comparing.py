@@ -225,6 +225,7 @@ _PAIRED: Final = frozenset(("uid", "continue", "nodeName", "controller-uid", *_H
 
 
 _FAR_FUTURE: Final = 50_000
+_TELLING: Final = 6  # so many letters of a name that they mean nothing else
 
 
 class Pairs:
@@ -311,9 +312,9 @@ class Pairs:
     def text(self, value: str) -> str:
         if value in self._values:
             return self._values[value]
-        for known, other in self._values.items():
-            if len(known) > 7 and known in value:
-                value = value.replace(known, other)
+        for known in sorted(self._values, key=len, reverse=True):  # a name before the hash that is a part of it
+            if len(known) >= _TELLING and known in value:
+                value = value.replace(known, self._values[known])
         return value
 
 
