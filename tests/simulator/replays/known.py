@@ -1,8 +1,9 @@
 """The differences that are left, each with its reason: `differences.yaml`, compared both ways by the tests.
 
 What causes them decides what they may touch. Those of the simulator must leave alone what Helm, kubectl and Addonry act
-on (`ACTED_ON`); those of the recording (objects of other scenarios, what its kubelets did not do) and of pace (which
-moment of a rollout a request met) say nothing about the simulator.
+on (`ACTED_ON`), and what is only shown must be asked for by `kubectl describe`; those of the recording (objects of other
+scenarios, what its kubelets did not do) and of pace (which moment of a rollout a request met) say nothing about the
+simulator.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import yaml
 from .playing import Outcome
 
 FILE: Final = Path(__file__).parent / "differences.yaml"
-CAUSES: Final = frozenset(("recording", "pace", "simulator"))
+CAUSES: Final = frozenset(("recording", "pace", "shown", "simulator"))
 # Status codes and reasons of errors, what was written and who owns it, whether it was seen and how it is judged.
 ACTED_ON: Final = re.compile(
     r"status code|reason|code|header (Retry-After|Content-Type)|watch_end|objects|(items|rows)(\[\])?"

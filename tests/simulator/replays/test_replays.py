@@ -59,6 +59,12 @@ def test_what_the_simulator_differs_in_is_nothing_that_clients_act_on(played: di
     assert sorted(touched) == []
 
 
+def test_what_is_only_shown_was_asked_for_to_be_shown():
+    steps = {(name, exchange.seq): exchange.step for name in scenarios() for exchange in load(name)}
+    shown = {(name, seq) for r in KNOWN if r.cause == "shown" for name, seqs in r.exchanges.items() for seq in seqs}
+    assert [each for each in sorted(shown) if not steps[each].startswith("kubectl describe")] == []
+
+
 def test_every_exchange_is_played(played: dict[str, list[Outcome]]):
     assert {reason.cause for reason in KNOWN} <= CAUSES
     assert sum(map(len, played.values())) == 3012
