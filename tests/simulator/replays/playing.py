@@ -11,12 +11,13 @@ import json
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 import yaml
 
-from addonry.simulator import SimulatedCluster, SteppedClock, routing
+from addonry.simulator import SimulatedCluster, SteppedClock, admission, routing
 from addonry.simulator.messages import Request, Response
 from addonry.simulator.objects import Schemas, decode
 from addonry.simulator.resources import ResourceKey
@@ -28,6 +29,7 @@ from .recording import Exchange, load, scenarios
 from .watches import OpenWatch
 
 SCHEMAS: Final = Schemas.load()
+_START: Final = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 _REACTION: Final = 0.05
 _PATIENCE: Final = 1.5
 _HEADERS: Final = ("Content-Type", "Cache-Control", "Warning", "Retry-After", "Content-Encoding")
@@ -54,8 +56,9 @@ class Player:
 
     def __init__(self, scenario: str) -> None:
         self.scenario = scenario
+        admission._DICE.seed(scenario)  # which Pod stands for which must not depend on luck
         self._exchanges = load(scenario)
-        self._clock = SteppedClock()
+        self._clock = SteppedClock(_START)
         self._cluster = SimulatedCluster(
             scenario,
             server="http://simulated",
