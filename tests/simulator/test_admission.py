@@ -2,7 +2,7 @@
 
 import random
 
-from addonry.simulator.admission import random_suffix
+from addonry.simulator.admission.completion import random_suffix
 
 
 def test_names_are_drawn_without_moving_the_generator_of_the_process():

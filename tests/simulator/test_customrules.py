@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from addonry.simulator.customrules import definition_errors, escaped, rule_errors
+from addonry.simulator.expressions.customrules import definition_errors, escaped, rule_errors
 
 pytest.importorskip("cel_expr_python")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from addonry.simulator.podstandards import violations
+from addonry.simulator.admission.podstandards import violations
 from tests.simulator.manifests import DEPLOYMENTS, PODS, deployment
 
 NAMESPACE = "/api/v1/namespaces/default"

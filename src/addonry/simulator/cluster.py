@@ -16,6 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from addonry.simulator import routing, watching
+from addonry.simulator.access.users import Users
+from addonry.simulator.admission.webhooks import Answer, AnswerNeeded, ask
 from addonry.simulator.aggregation import aggregated
 from addonry.simulator.clock import Clock
 from addonry.simulator.discovery import Discovery
@@ -31,9 +33,7 @@ from addonry.simulator.resources import Served, built_in
 from addonry.simulator.storage import Object, ObjectKey, Store, new_uid
 from addonry.simulator.tls import Authority
 from addonry.simulator.trouble import Trouble
-from addonry.simulator.users import Users
 from addonry.simulator.versions import DEFAULT_VERSION
-from addonry.simulator.webhooks import Answer, AnswerNeeded, ask
 from addonry.simulator.writing import APPLY, WriteOptions, Writer
 
 _LOGGED_REQUESTS: Final = 10_000

@@ -17,7 +17,7 @@ from addonry.simulator.resources import Resource
 
 if TYPE_CHECKING:
     # Only for the annotation: who may do what is decided with the errors of this page.
-    from addonry.simulator.authorization import Attributes
+    from addonry.simulator.access.authorization import Attributes
 
 
 class ApiError(Exception):

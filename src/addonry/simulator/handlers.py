@@ -13,8 +13,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from addonry.simulator import conversion, errors, routing, tables, watching
+from addonry.simulator.access.authorization import Attributes, Authorizer
+from addonry.simulator.access.reviews import REVIEWS
+from addonry.simulator.access.users import ADMINISTRATOR, Identity, Users, impersonated
+from addonry.simulator.admission.webhooks import AnswerNeeded
 from addonry.simulator.aggregation import answered_elsewhere
-from addonry.simulator.authorization import Attributes, Authorizer
 from addonry.simulator.bodies import duplicates, read_object, read_patch, read_protobuf, read_yaml
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.discovery import Discovery, version_info
@@ -25,12 +28,9 @@ from addonry.simulator.metrics import Metrics
 from addonry.simulator.negotiation import PROTOBUF, Form, as_asked, form_of
 from addonry.simulator.objects import cannot_be_handled, check_types
 from addonry.simulator.resources import Resource, ResourceKey, Served, Subresource
-from addonry.simulator.reviews import REVIEWS
 from addonry.simulator.routing import Route
 from addonry.simulator.storage import Object, ObjectKey, Record, Store
 from addonry.simulator.subresources import ACTIONS, Call, Surroundings
-from addonry.simulator.users import ADMINISTRATOR, Identity, Users, impersonated
-from addonry.simulator.webhooks import AnswerNeeded
 from addonry.simulator.writing import APPLY, PATCH_TYPES, DeleteOptions, WriteOptions, Writer
 
 _MAXIMUM_BODY: Final = 3 * 1024 * 1024

@@ -11,10 +11,10 @@ from datetime import datetime
 from ipaddress import ip_network
 from typing import Any, Final
 
+from addonry.simulator.access.roles import default_roles
 from addonry.simulator.aggregation import local_services
 from addonry.simulator.clock import timestamp
 from addonry.simulator.resources import Resource, built_in
-from addonry.simulator.roles import default_roles
 from addonry.simulator.storage import Object, Store, new_uid
 from addonry.simulator.versions import minor_of
 

@@ -11,14 +11,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 from addonry.simulator import errors
+from addonry.simulator.access.users import Users
+from addonry.simulator.admission.evictions import mark_disrupted, take_disruption
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
-from addonry.simulator.evictions import mark_disrupted, take_disruption
 from addonry.simulator.logs import log_of
 from addonry.simulator.messages import Request, Response, json_response, text_response
 from addonry.simulator.resources import Resource, built_in
 from addonry.simulator.storage import Object, Record, Store
-from addonry.simulator.users import Users
 from addonry.simulator.writing import DeleteOptions, WriteOptions, Writer
 
 _USUAL_TOKEN: Final = 3600

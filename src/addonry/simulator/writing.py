@@ -13,9 +13,14 @@ from typing import Any, Final
 
 import msgspec
 
-from addonry.simulator import admission, conversion, customrules, errors, generations, limits, podsecurity, quotas
-from addonry.simulator.accounts import refuse_without_account
-from addonry.simulator.authorization import Attributes, Authorizer
+from addonry.simulator import conversion, errors, generations
+from addonry.simulator.access.authorization import Attributes, Authorizer
+from addonry.simulator.access.escalation import refuse_escalation
+from addonry.simulator.access.users import ADMINISTRATOR, Identity
+from addonry.simulator.admission import completion, limits, podsecurity, quotas
+from addonry.simulator.admission.accounts import refuse_without_account
+from addonry.simulator.admission.policies import policy_errors, refuse_by_policy, webhook_errors
+from addonry.simulator.admission.webhooks import Webhooks, Write
 from addonry.simulator.bounds import (
     KEPT,
     as_object,
@@ -27,7 +32,7 @@ from addonry.simulator.bounds import (
 )
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
-from addonry.simulator.escalation import refuse_escalation
+from addonry.simulator.expressions import customrules
 from addonry.simulator.objects import (
     ApplyConflict,
     FieldError,
@@ -54,12 +59,9 @@ from addonry.simulator.objects import (
     with_scale_managers,
 )
 from addonry.simulator.objects.custom import UNCHECKED
-from addonry.simulator.policies import policy_errors, refuse_by_policy, webhook_errors
 from addonry.simulator.removal import begin_removal, is_due
 from addonry.simulator.resources import Resource, ResourceKey, Served, built_in
 from addonry.simulator.storage import Object, ObjectKey, Record, Store, new_uid
-from addonry.simulator.users import ADMINISTRATOR, Identity
-from addonry.simulator.webhooks import Webhooks, Write
 
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
@@ -382,7 +384,7 @@ class Writer:
         else:
             metadata.pop("namespace", None)
         if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = metadata["generateName"] + admission.random_suffix()
+            metadata["name"] = metadata["generateName"] + completion.random_suffix()
 
     def _check_namespace(self, resource: Resource, obj: Object) -> None:
         if not resource.namespaced:
@@ -441,7 +443,7 @@ class Writer:
         metadata["creationTimestamp"] = now
         if resource.has_generation or resource.is_custom:
             metadata["generation"] = 1
-        admission.complete(resource.key, obj, self.store)
+        completion.complete(resource.key, obj, self.store)
         limits.refuse_beyond_limits(self.store, resource, obj)
         warnings += podsecurity.judge(self.store, resource, obj)
         write = Write("CREATE", resource, obj, dry_run=options.dry_run, who=options.who)
@@ -477,7 +479,7 @@ class Writer:
         changed = self.webhooks.mutate(asked)
         if changed is not new:
             new = self._with_defaults(resource, changed)
-        admission.carry_over(resource.key, live, new)
+        completion.carry_over(resource.key, live, new)
         self._check_finalizers(resource, live, new)
         refuse_escalation(self.store, options.who, resource, new, live)
         if not subresource:

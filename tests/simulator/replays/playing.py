@@ -17,7 +17,8 @@ from urllib.parse import parse_qsl, urlencode
 
 import yaml
 
-from addonry.simulator import SimulatedCluster, SteppedClock, admission, routing
+from addonry.simulator import SimulatedCluster, SteppedClock, routing
+from addonry.simulator.admission import completion
 from addonry.simulator.messages import Request, Response
 from addonry.simulator.objects import Schemas, decode
 from addonry.simulator.resources import ResourceKey
@@ -56,7 +57,7 @@ class Player:
 
     def __init__(self, scenario: str) -> None:
         self.scenario = scenario
-        admission._DICE.seed(scenario)  # which Pod stands for which must not depend on luck
+        completion._DICE.seed(scenario)  # which Pod stands for which must not depend on luck
         self._exchanges = load(scenario)
         self._clock = SteppedClock(_START)
         self._cluster = SimulatedCluster(

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from typing import Final
 
+from addonry.simulator.admission.webhooks import AnswerNeeded, Call, ask
 from addonry.simulator.clock import Clock, Timer
 from addonry.simulator.life.accounts import default_accounts, root_certificates
 from addonry.simulator.life.apiservices import ApiServices, CustomApis
@@ -33,7 +34,6 @@ from addonry.simulator.life.volumes import Claims
 from addonry.simulator.life.world import Controller, World
 from addonry.simulator.resources import Served
 from addonry.simulator.storage import Change, ChangeType, ObjectKey, Store
-from addonry.simulator.webhooks import AnswerNeeded, Call, ask
 
 # Reconciliations before other work of the loop gets its turn.
 _SLICE: Final = 20

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from addonry.simulator.admission.evictions import selects
 from addonry.simulator.clock import timestamp
-from addonry.simulator.evictions import selects
 from addonry.simulator.life.world import (
     BUDGETS,
     DAEMON_SETS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from addonry.simulator import quotas
+from addonry.simulator.admission import quotas
 from addonry.simulator.life.events import EVENTS
 from addonry.simulator.life.world import QUOTAS, World, is_kind
 from addonry.simulator.storage import Change, ChangeType, ObjectKey

@@ -13,18 +13,19 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from addonry.simulator import admission, limits, podsecurity, quotas, removal
-from addonry.simulator.accounts import refuse_without_account
+from addonry.simulator import removal
+from addonry.simulator.access.users import EVERYBODY, Identity
+from addonry.simulator.admission import completion, limits, podsecurity, quotas
+from addonry.simulator.admission.accounts import refuse_without_account
+from addonry.simulator.admission.policies import refuse_by_policy
+from addonry.simulator.admission.webhooks import Webhooks, Write
 from addonry.simulator.clock import Clock, timestamp
 from addonry.simulator.errors import ApiError
 from addonry.simulator.life.events import Recorder, Reporter
 from addonry.simulator.life.occupancy import Occupancy
 from addonry.simulator.objects import apply_defaults, take_over_status
-from addonry.simulator.policies import refuse_by_policy
 from addonry.simulator.resources import Resource, Served, built_in
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey, Record, Store, new_uid
-from addonry.simulator.users import EVERYBODY, Identity
-from addonry.simulator.webhooks import Webhooks, Write
 
 NAMESPACES: Final = built_in("", "namespaces")
 NODES: Final = built_in("", "nodes")
@@ -129,13 +130,13 @@ class World:
         full = apply_defaults(full, resource.kind)
         full["metadata"] = metadata = dict(full["metadata"])
         if "name" not in metadata:
-            metadata["name"] = metadata["generateName"] + admission.random_suffix()
+            metadata["name"] = metadata["generateName"] + completion.random_suffix()
         metadata["uid"] = new_uid()
         metadata["creationTimestamp"] = timestamp(self.clock.now())
         if resource.has_generation:
             metadata["generation"] = 1
         refuse_without_account(self.store, resource, full)
-        admission.complete(resource.key, full, self.store)
+        completion.complete(resource.key, full, self.store)
         if resource.key in _ADMITTED:
             full = self._admit(resource, full)
             quotas.refuse_over_quota(self.store, resource, full)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from addonry.simulator.expressions import Expression, Failed, NotCompiled, Unsupported, compiled
+from addonry.simulator.expressions.cel import Expression, Failed, NotCompiled, Unsupported, compiled
 from addonry.simulator.objects import FieldError
 from addonry.simulator.objects.faults import Fault, required, written
 from addonry.simulator.objects.patching import same

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from addonry.simulator import errors
-from addonry.simulator.podstandards import LEVELS, PRIVILEGED, Violation, violations
+from addonry.simulator.admission.podstandards import LEVELS, PRIVILEGED, Violation, violations
 from addonry.simulator.resources import Resource, ResourceKey
 from addonry.simulator.storage import Object, ObjectKey, Store
 

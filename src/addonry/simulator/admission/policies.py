@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from addonry.simulator import selectors
+from addonry.simulator.admission.webhooks import Write, namespace_matches, request_of, rule_matches
 from addonry.simulator.errors import ApiError
-from addonry.simulator.expressions import Failed, NotCompiled, Unsupported, compiled
+from addonry.simulator.expressions.cel import Failed, NotCompiled, Unsupported, compiled
 from addonry.simulator.objects import FieldError
 from addonry.simulator.objects.faults import invalid, required
 from addonry.simulator.resources import Resource, ResourceKey, Served
 from addonry.simulator.storage import Object, ObjectKey, Store
-from addonry.simulator.webhooks import Write, namespace_matches, request_of, rule_matches
 
 _GROUP: Final = "admissionregistration.k8s.io"
 _POLICIES: Final = ResourceKey(_GROUP, "validatingadmissionpolicies")

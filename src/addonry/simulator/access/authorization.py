@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from addonry.simulator.access.users import Identity
 from addonry.simulator.messages import Request
 from addonry.simulator.resources import ResourceKey
 from addonry.simulator.routing import Route
 from addonry.simulator.storage import Object, ObjectKey, Store
-from addonry.simulator.users import Identity
 
 GROUP: Final = "rbac.authorization.k8s.io"
 ROLES: Final = ResourceKey(GROUP, "roles")

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from addonry.simulator import errors
-from addonry.simulator.authorization import Attributes, Authorizer
+from addonry.simulator.access.authorization import Attributes, Authorizer
+from addonry.simulator.access.users import Identity, Users
 from addonry.simulator.storage import Object
-from addonry.simulator.users import Identity, Users
 
 Answer = Callable[[Object, Identity, Authorizer, Users], Object]
 

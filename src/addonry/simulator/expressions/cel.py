@@ -81,7 +81,7 @@ def _environment(variables: tuple[tuple[str, str], ...]) -> Any:
     except ImportError as error:
         raise Unsupported(f"cel-expr-python is not installed: {error}") from None
 
-    from addonry.simulator.expression_functions import declarations
+    from addonry.simulator.expressions.functions import declarations
 
     types = {name: getattr(cel.Type, _TYPES.get(kind, "DYN")) for name, kind in variables}
     extensions = [ext_strings.ExtStrings(), ext_optional.ExtOptional(), ext_bindings.ExtBindings()]

@@ -21,12 +21,12 @@ from typing import Any, Final
 import msgspec
 
 from addonry.simulator import selectors
+from addonry.simulator.access.users import ADMINISTRATOR, Identity
 from addonry.simulator.errors import ApiError
-from addonry.simulator.expressions import Failed, NotCompiled, Unsupported, compiled
+from addonry.simulator.expressions.cel import Failed, NotCompiled, Unsupported, compiled
 from addonry.simulator.objects import json_patch
 from addonry.simulator.resources import Resource, ResourceKey
 from addonry.simulator.storage import Object, ObjectKey, Store, new_uid
-from addonry.simulator.users import ADMINISTRATOR, Identity
 
 _GROUP: Final = "admissionregistration.k8s.io"
 _MUTATING: Final = ResourceKey(_GROUP, "mutatingwebhookconfigurations")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from addonry.simulator import errors
-from addonry.simulator.authorization import (
+from addonry.simulator.access.authorization import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     GROUP,
@@ -21,9 +21,9 @@ from addonry.simulator.authorization import (
     Authorizer,
     Rule,
 )
+from addonry.simulator.access.users import Identity
 from addonry.simulator.resources import Resource, built_in
 from addonry.simulator.storage import Object, ObjectKey, Store
-from addonry.simulator.users import Identity
 
 _MEMBERS: Final = (
     ("APIGroups", "apiGroups"),
