@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 QUICK  := $(BIN)/python -m pytest -q -m 'not slow' --numprocesses auto --dist loadfile
+BESIDE := $(BIN)/python -m pytest -q -m 'slow and not alone' --numprocesses auto --dist loadfile
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
@@ -28,10 +29,11 @@ $(VENV)/.dev: $(VENV)/.run
 demo: $(VENV)/.run ## the whole story on simulated clusters, in about a minute
 	@$(BIN)/addonry demo
 
-test: $(VENV)/.dev ## every test that this machine can run, the quick ones first and on all cores
+test: $(VENV)/.dev ## every test that this machine can run, the quick ones first, and those that may on all cores
 	@status=0; \
 	  $(QUICK) -ra || status=$$?; \
-	  $(BIN)/python -m pytest -m slow || status=$$?; \
+	  $(BESIDE) -ra || status=$$?; \
+	  $(BIN)/python -m pytest -m 'slow and alone' || status=$$?; \
 	  exit $$status
 
 test-cluster: $(VENV)/.dev ## the scenarios on a cluster of yours, and where simulated ones differ; KUBECONFIG=FILE [ARGS=NAME]

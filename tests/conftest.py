@@ -1,10 +1,23 @@
 """What tests of several rooms share: a PostgreSQL server, started when the first test asks."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.support.postgres import Postgres, postgres_server
+
+# Whole services with leases, time-outs and kills, which want the machine for themselves, and whoever prints a figure.
+_ALONE: Final = ("chaos", "cli", "clients", "docs", "lifecycle", "rooms/engine", "scenario", "simulator/replays")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what must not run beside other tests; `make test` runs the rest of the slow ones on all cores."""
+    here = Path(__file__).parent
+    for item in items:
+        if any(item.path.is_relative_to(here / folder) for folder in _ALONE):
+            item.add_marker("alone")
 
 
 @pytest.fixture(scope="session")

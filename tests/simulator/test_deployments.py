@@ -115,6 +115,20 @@ def test_a_deployment_that_grows_in_the_middle_of_a_stuck_rollout_grows_where_it
     assert client.get(WEB)["status"]["availableReplicas"] == 6
 
 
+@pytest.mark.parametrize(("replicas", "sizes"), [(1, [0, 1]), (2, [1, 2])])
+def test_what_is_paused_lets_the_old_go_only_when_the_new_does_the_whole_work(stepped, replicas, sizes):
+    """As on a real cluster, whose controller sizes what is paused: a canary of one Pod can hold nothing back."""
+    simulator, client = stepped
+    client.post(DEPLOYMENTS, deployment(replicas=replicas))
+    simulator.advance(5)
+    client("PATCH", WEB, new_image("registry.example/app:2"), STRATEGIC)
+    simulator.advance(0.2)
+    client.merge(WEB, {"spec": {"paused": True}})
+    simulator.advance(10)
+    assert sorted(size(each) for each in client.get(SETS)["items"]) == sizes
+    assert client.get(WEB)["status"]["updatedReplicas"] == 1
+
+
 def test_a_deployment_that_goes_says_so_until_it_is_gone(stepped):
     simulator, client = stepped
     client.post(DEPLOYMENTS, deployment(replicas=1))

@@ -34,8 +34,8 @@ RELEASES: Final = {"metrics-server": "kube-system", "ingress-nginx": "ingress-ng
 """Of those, the ones that Helm installed, and where."""
 BROKEN: Final = ("node-problem-detector", "2.3.15", "2.3.14")
 """Component, the version that is broken on purpose, and the one that runs."""
-TRIED: Final = ("metrics-server", "150m")
-"""Component, and the CPU that its pods are made to ask for."""
+TRIED: Final = ("metrics-server", "150m", 2)
+"""Component, the CPU that its pods are made to ask for, and how many there are to be: of one, nothing could be held."""
 WORKLOADS: Final = ("/deployments/", "/daemonsets/", "/statefulsets/")
 
 
@@ -161,12 +161,13 @@ class Story:
 
     def try_on_first_pods(self) -> None:
         """Give a component other values, on its first pods only; look at the cluster, and let it go on."""
-        name, cpu = TRIED
-        wanted = {**present_values(self.session, self.cluster_id, name), "resources": {"requests": {"cpu": cpu}}}
+        name, cpu, replicas = TRIED
+        present = present_values(self.session, self.cluster_id, name)
+        wanted = {**present, "resources": {"requests": {"cpu": cpu}}, "replicas": replicas}
         body = [{"name": name, "config": json.dumps(wanted), "canary": True}]
         path = f"/addonry/v1/clusters/{segment(self.cluster_id)}/configure"
         self.task = str(self.session.client.post(path, body)["task_id"])
-        click.echo(f"   task {self.task}: {name} is to ask for {cpu} CPU")
+        click.echo(f"   task {self.task}: {name} is to run {replicas} pods, each with {cpu} CPU")
         told = follow(self.session, self.task, until=is_paused_canary)
         self.claim("the task is paused after the first pods", is_paused_canary(told), told["state"])
         deployment = f"/apis/apps/v1/namespaces/{RELEASES[name]}/deployments/{name}"
