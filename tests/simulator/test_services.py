@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.simulator.manifests import DEPLOYMENTS, deployment
 
 SERVICES = "/api/v1/namespaces/default/services"
@@ -147,6 +149,23 @@ def test_an_autoscaler_scales_to_the_use_it_is_told_within_its_limits(stepped):
         assert client.get(f"{DEPLOYMENTS}/web")["spec"]["replicas"] == size
     events = client.get("/api/v1/namespaces/default/events")["items"]
     assert "New size: 3; reason: cpu resource utilization (percentage of request)" in [e["message"] for e in events]
+
+
+def test_who_applies_another_size_than_the_autoscaler_meets_it(stepped):
+    """Helm 4 applies server-side, and runs into an autoscaler this way."""
+    simulator, client = stepped
+    wanted = json.dumps(deployment(replicas=2)).encode()
+    path, patch = f"{DEPLOYMENTS}/web?fieldManager=helm&force=false", "application/apply-patch+yaml"
+    assert client("PATCH", path, wanted, patch).status == 201
+    client.post(AUTOSCALERS, autoscaler())
+    client.merge(f"{AUTOSCALERS}/web", {"metadata": {"annotations": {"simulated-utilization": "75"}}})
+    simulator.advance(16)
+    refused = client("PATCH", path, wanted, patch)
+    owner = 'conflict with "kube-controller-manager" with subresource "scale" using apps/v1'
+    assert (refused.status, refused.body["message"]) == (
+        409,
+        f"Apply failed with 1 conflict: {owner}: .spec.replicas",
+    )
 
 
 def test_an_autoscaler_without_its_target_says_so(stepped):

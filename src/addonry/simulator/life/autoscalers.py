@@ -22,11 +22,22 @@ from addonry.simulator.life.world import (
     is_kind,
     is_leaving,
 )
+from addonry.simulator.objects import with_scale_managers
+from addonry.simulator.resources import Resource
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
 
 UTILIZATION: Final = "simulated-utilization"
 SYNC_SECONDS: Final = 15.0
 _TARGETS: Final = {"Deployment": DEPLOYMENTS, "ReplicaSet": REPLICA_SETS, "StatefulSet": STATEFUL_SETS}
+# Of all controllers the one whose fields clients apply as well, so that it is named as their owner.
+_OWNER: Final = {
+    "manager": "kube-controller-manager",
+    "operation": "Update",
+    "apiVersion": "autoscaling/v1",
+    "fieldsType": "FieldsV1",
+    "fieldsV1": {"f:spec": {"f:replicas": {}}},
+    "subresource": "scale",
+}
 _TOLERANCE: Final = 0.1
 _COMPONENT: Final = "horizontal-pod-autoscaler"
 _NO_METRICS: Final = (
@@ -87,9 +98,7 @@ class Autoscalers:
         conditions.append(("ScalingActive", "True", "ValidMetricFound", found_it))
         self._set(scaler, status | {"desiredReplicas": wanted}, conditions)
         if wanted != current:
-            found["spec"]["replicas"] = wanted
-            found["metadata"]["generation"] = found["metadata"].get("generation", 1) + 1
-            self._world.put(resource, found)
+            self._world.put(resource, _sized(resource, found, wanted))
             said = f"New size: {wanted}; reason: {_metric(scaler)} resource utilization (percentage of request)"
             self._world.event(AUTOSCALERS, scaler, "SuccessfulRescale", said, by=_COMPONENT)
 
@@ -103,6 +112,13 @@ class Autoscalers:
                 {"type": kind, "status": verdict, "lastTransitionTime": since, "reason": reason, "message": message}
             )
         self._world.set_status(AUTOSCALERS, scaler, {"currentMetrics": None, **status, "conditions": made})
+
+
+def _sized(resource: Resource, obj: Object, replicas: int) -> Object:
+    """The object with so many replicas, which are the controller's from now on: who applies another number meets it."""
+    obj = {**obj, "apiVersion": resource.api_version, "spec": {**obj["spec"], "replicas": replicas}}
+    obj["metadata"]["generation"] = obj["metadata"].get("generation", 1) + 1
+    return with_scale_managers(obj, [_OWNER]) if obj["metadata"].get("managedFields") else obj
 
 
 def _wanted(scaler: Object, current: int) -> int | None:
