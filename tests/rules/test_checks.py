@@ -336,3 +336,21 @@ def test_without_a_moment_no_deadline_is_weighed():
 def test_a_target_is_not_needed_to_say_what_is_wrong_around_it():
     up_to_date = replace(around(nodes=DOWN), offers=())
     assert not assess(up_to_date).is_ready
+
+
+@pytest.mark.parametrize(
+    ("seconds", "health", "is_ready"),
+    [(1, Health.CURRENT, True), (0, Health.CURRENT, False), (-1, Health.CURRENT, False), (1, Health.FAILED, False)],
+)
+def test_an_api_that_came_after_the_last_scan_is_not_missed(seconds: int, health: Health, is_ready: bool):
+    """A task ends when its component is well, API and all; the scan before it saw an API that did not answer yet."""
+    api = DeadApi("v1beta1.metrics.k8s.io", "APIService v1beta1.metrics.k8s.io is away", RELEASE)
+    seen = found(health=health)
+    component = replace(seen.component, observed_at=NOW + timedelta(seconds=seconds))  # type: ignore[type-var]
+    facts = replace(
+        seen,
+        component=component,
+        cluster=replace(seen.cluster, scanned_at=NOW),
+        surroundings=Surroundings(dead_apis=(api,)),
+    )
+    assert ("OwnApiUnavailable" not in [each.id for each in assess(facts).findings]) is is_ready

@@ -8,6 +8,7 @@ from typing import Final
 
 from addonry.model.catalog import Offer
 from addonry.model.clusters import Reach
+from addonry.model.components import Health
 from addonry.model.readiness import Blocker, Facts, Severity
 from addonry.model.surroundings import DeadWebhook
 from addonry.rules.denied import hidden_by
@@ -160,7 +161,7 @@ def own_api_answers(facts: Facts, _target: Offer | None) -> Blocker | None:
     """The component's own aggregated API answers."""
     own = facts.component.found.placement if facts.component else None
     dead = tuple(each for each in facts.surroundings.dead_apis if own is not None and each.placement == own)
-    if not dead:
+    if not dead or _is_well_since(facts):
         return None
     return Blocker(
         "OwnApiUnavailable",
@@ -168,6 +169,14 @@ def own_api_answers(facts: Facts, _target: Offer | None) -> Blocker | None:
         "Mend it first: kubectl describe apiservice " + dead[0].name,
         evidence=tuple(f"APIService {each.name}" for each in dead),
     )
+
+
+def _is_well_since(facts: Facts) -> bool:
+    """Whether the component, its APIs included, was found well after the cluster around it was looked at."""
+    component, scanned = facts.component, facts.cluster.scanned_at
+    if component is None or component.observed_at is None or scanned is None:
+        return False
+    return component.found.health is Health.CURRENT and component.observed_at > scanned
 
 
 def webhooks_answer(facts: Facts, _target: Offer | None) -> Blocker | None:
