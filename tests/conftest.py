@@ -9,7 +9,7 @@ import pytest
 from tests.support.postgres import Postgres, postgres_server
 
 # Whole services with leases, time-outs and kills, which want the machine for themselves, and whoever prints a figure.
-_ALONE: Final = ("chaos", "cli", "clients", "docs", "lifecycle", "rooms/engine", "scenario", "simulator/replays")
+_ALONE: Final = ("chaos", "cli", "docs", "rooms/engine", "scenario", "simulator/replays")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
