@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from addonry.simulator.objects.defaults import TEMPLATE_GENERATION
 from addonry.simulator.resources import Resource, ResourceKey
 from addonry.simulator.storage import Object
 
-TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
 _DEPLOYMENTS: Final = ResourceKey("apps", "deployments")
 _DAEMON_SETS: Final = ResourceKey("apps", "daemonsets")
 _SLICES: Final = ResourceKey("discovery.k8s.io", "endpointslices")

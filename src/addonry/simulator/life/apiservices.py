@@ -23,6 +23,7 @@ from addonry.simulator.life.world import (
     is_kind,
     is_leaving,
     is_ready,
+    since,
 )
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
 
@@ -86,11 +87,10 @@ class ApiServices:
         if old is not None and (old["status"], old["reason"], old["message"]) == (status, reason, message):
             return
         now = timestamp(self._world.clock.now())
-        since = old["lastTransitionTime"] if old is not None and old["status"] == status else now
         made = {
             "type": "Available",
             "status": status,
-            "lastTransitionTime": since,
+            "lastTransitionTime": since(old, status, now),
             "reason": reason,
             "message": message,
         }

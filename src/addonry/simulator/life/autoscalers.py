@@ -21,6 +21,7 @@ from addonry.simulator.life.world import (
     condition,
     is_kind,
     is_leaving,
+    since,
 )
 from addonry.simulator.objects import with_scale_managers
 from addonry.simulator.resources import Resource
@@ -107,9 +108,14 @@ class Autoscalers:
         made = []
         for kind, verdict, reason, message in conditions:
             old = condition(scaler, kind)
-            since = old["lastTransitionTime"] if old is not None and old["status"] == verdict else now
             made.append(
-                {"type": kind, "status": verdict, "lastTransitionTime": since, "reason": reason, "message": message}
+                {
+                    "type": kind,
+                    "status": verdict,
+                    "lastTransitionTime": since(old, verdict, now),
+                    "reason": reason,
+                    "message": message,
+                }
             )
         self._world.set_status(AUTOSCALERS, scaler, {"currentMetrics": None, **status, "conditions": made})
 

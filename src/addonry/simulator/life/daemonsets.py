@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from addonry.simulator.errors import ApiError
-from addonry.simulator.generations import TEMPLATE_GENERATION
 from addonry.simulator.life import revisions, scheduling
 from addonry.simulator.life.replicasets import available_of
 from addonry.simulator.life.revisions import HASH_LABEL
@@ -27,6 +26,7 @@ from addonry.simulator.life.world import (
     owner_reference,
     scaled,
 )
+from addonry.simulator.objects.defaults import TEMPLATE_GENERATION
 from addonry.simulator.storage import Change, Object, ObjectKey
 
 _COMPONENT: Final = "daemonset-controller"

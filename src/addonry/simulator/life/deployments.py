@@ -38,6 +38,7 @@ from addonry.simulator.life.world import (
     condition,
     is_kind,
     is_leaving,
+    since,
 )
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey
 
@@ -176,23 +177,26 @@ class Deployments:
             self._set_progressing(
                 rollout.deployment, "True", "NewReplicaSetCreated", f'Created new replica set "{name}"'
             )
-        self._write_revision(rollout)
+        self._write_revision(rollout, is_news=True)
 
     def _keep_described(self, rollout: _Rollout) -> None:
         deployment, new = rollout.deployment, rollout.new
         assert new is not None
         if describe(deployment, new, rollout.old):
             self._world.put(REPLICA_SETS, new)
-        if _deadline(deployment) is not None and condition(deployment, "Progressing") is None:
+        is_news = _deadline(deployment) is not None and condition(deployment, "Progressing") is None
+        if is_news:
             found = f'Found new replica set "{new["metadata"]["name"]}"'
             self._set_progressing(deployment, "True", "FoundNewReplicaSet", found)
-        self._write_revision(rollout)
+        self._write_revision(rollout, is_news=is_news)
 
-    def _write_revision(self, rollout: _Rollout) -> None:
+    def _write_revision(self, rollout: _Rollout, *, is_news: bool) -> None:
         """Number the Deployment like its new ReplicaSet, and write what its conditions have become."""
         assert rollout.new is not None
-        metadata = rollout.deployment["metadata"]
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), REVISION: str(revision(rollout.new))}
+        metadata, number = rollout.deployment["metadata"], str(revision(rollout.new))
+        if not is_news and (metadata.get("annotations") or {}).get(REVISION) == number:
+            return
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), REVISION: number}
         self._world.put(DEPLOYMENTS, rollout.deployment)
 
     def _size(self, rollout: _Rollout, replica_set: Object, wanted: int, *, always_note: bool = False) -> bool:
@@ -344,12 +348,11 @@ class Deployments:
         if old is not None and (old["status"], old["reason"]) == (status, reason) and not again:
             return
         now = timestamp(self._world.clock.now())
-        since = old["lastTransitionTime"] if old is not None and old["status"] == status else now
         made = {
             "type": kind,
             "status": status,
             "lastUpdateTime": now,
-            "lastTransitionTime": since,
+            "lastTransitionTime": since(old, status, now),
             "reason": reason,
             "message": message,
         }

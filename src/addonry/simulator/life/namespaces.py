@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from addonry.simulator.clock import timestamp
-from addonry.simulator.life.world import NAMESPACES, PODS, World, condition, is_kind, is_leaving
+from addonry.simulator.life.world import NAMESPACES, PODS, World, condition, is_kind, is_leaving, since
 from addonry.simulator.removal import remove
 from addonry.simulator.storage import Change, ChangeType, Object, ObjectKey, Record
 
@@ -79,11 +79,10 @@ class Namespaces:
         for kind, (verdict, reason, message) in _conditions(left).items():
             old = condition(namespace, kind)
             if old is None or (old["status"], old["reason"], old["message"]) != (verdict, reason, message):
-                since = old["lastTransitionTime"] if old is not None and old["status"] == verdict else now
                 old = {
                     "type": kind,
                     "status": verdict,
-                    "lastTransitionTime": since,
+                    "lastTransitionTime": since(old, verdict, now),
                     "reason": reason,
                     "message": message,
                 }

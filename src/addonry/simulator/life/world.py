@@ -276,6 +276,11 @@ def condition(obj: Object, kind: str) -> dict[str, Any] | None:
     return next((c for c in (obj.get("status", {}).get("conditions") or ()) if c["type"] == kind), None)
 
 
+def since(old: Mapping[str, Any] | None, status: str, now: str) -> str:
+    """Since when a condition has its *status*: a change of its reason alone is no transition."""
+    return str(old["lastTransitionTime"]) if old is not None and old["status"] == status else now
+
+
 def scaled(value: Any, total: int, *, up: bool) -> int:
     """A number, or a percentage of *total* rounded up or down."""
     if isinstance(value, str) and value.endswith("%"):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 Json = Any
-_TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
+TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
 
 Value = Any | Callable[[Mapping[str, Any]], Any]
@@ -108,9 +108,9 @@ def _with_template_generation(daemon_set: dict[str, Any]) -> dict[str, Any]:
     """An annotation left from the days of extensions/v1beta1, which the server still writes."""
     metadata = daemon_set.get("metadata") or {}
     annotations = metadata.get("annotations") or {}
-    if _TEMPLATE_GENERATION in annotations:
+    if TEMPLATE_GENERATION in annotations:
         return daemon_set
-    return {**daemon_set, "metadata": {**metadata, "annotations": {**annotations, _TEMPLATE_GENERATION: "1"}}}
+    return {**daemon_set, "metadata": {**metadata, "annotations": {**annotations, TEMPLATE_GENERATION: "1"}}}
 
 
 def _policy_types(spec: Mapping[str, Any]) -> list[str]:
